@@ -1,0 +1,87 @@
+"""SourceTree: generated C, one folder that compiles by itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+MANIFEST_NAME = "edgeq.json"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One call of the generated code, for reports: what the device's layer counters refer to."""
+
+    index: int
+    op: str
+    name: str
+    kernel: str
+    macs: int
+    weights_bytes: int
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """One of the model's ends. `scale` is 0 where the tensor isn't quantized."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    size_bytes: int
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What the firmware was made from; written beside it as edgeq.json and needed to profile it."""
+
+    model_name: str
+    model_sha256: str
+    model_bytes: int
+    target: str
+    clock_hz: int
+    arena_bytes: int
+    weights_bytes: int
+    macs: int
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+    layers: tuple[Layer, ...]
+
+    def to_json(self) -> str:
+        """As text; `from_json` is its inverse."""
+        return json.dumps(asdict(self), indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Manifest:
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError, KeyError, TypeError: it isn't that.
+        """
+        raw: dict[str, Any] = json.loads(text)
+        tensors = {
+            k: tuple(TensorInfo(**{**t, "shape": tuple(t["shape"])}) for t in raw[k]) for k in ("inputs", "outputs")
+        }
+        layers = tuple(Layer(**layer) for layer in raw["layers"])
+        return cls(**{**raw, **tensors, "layers": layers})
+
+
+@dataclass(frozen=True)
+class SourceTree:
+    """Everything the compiler needs.
+
+    Attributes:
+        files: relative POSIX path → contents. C and assembly sources are compiled, `linker.ld` links.
+        manifest: what it was made from.
+    """
+
+    files: Mapping[str, bytes]
+    manifest: Manifest
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The paths to compile, sorted."""
+        return tuple(sorted(p for p in self.files if p.endswith((".c", ".S"))))

@@ -1,0 +1,71 @@
+"""What must hold of every Graph, checked after each stage that makes one."""
+
+from __future__ import annotations
+
+from edgeq.errors import ModelFileError
+from edgeq.graph.model import Graph, Op, Tensor
+
+
+def verify(graph: Graph) -> None:
+    """Check a graph's own consistency (not whether edgeq supports it).
+
+    Raises:
+        ModelFileError: an index out of range, a tensor read before it is written or written twice,
+            data that doesn't match shape and type, quantization that doesn't match the shape.
+    """
+    where = graph.source or graph.name
+    count = len(graph.tensors)
+    for tensor in graph.tensors:
+        _verify_tensor(tensor, where)
+    ready = set(graph.inputs) | {t.index for t in graph.tensors if t.is_constant or t.is_variable}
+    for index in (*graph.inputs, *graph.outputs):
+        if not 0 <= index < count:
+            raise _broken(f"the model's ends name tensor {index}, but there are {count}", where)
+    for op in graph.ops:
+        _verify_op(graph, op, ready, where)
+    for index in graph.outputs:
+        if index not in ready:
+            raise _broken(f"output tensor {index} ('{graph.tensors[index].name}') is never written", where)
+
+
+def _verify_op(graph: Graph, op: Op, ready: set[int], where: str) -> None:
+    label = f"{op.custom_name or op.kind} #{op.index}"
+    count = len(graph.tensors)
+    if not op.outputs:
+        raise _broken(f"{label} has no output", where)
+    for index in op.inputs:
+        if not -1 <= index < count:
+            raise _broken(f"{label} reads tensor {index}, but there are {count}", where)
+        if index >= 0 and index not in ready:
+            name = graph.tensors[index].name
+            raise _broken(f"{label} reads tensor {index} ('{name}') before anything writes it", where)
+    for index in op.outputs:
+        if not 0 <= index < count:
+            raise _broken(f"{label} writes tensor {index}, but there are {count}", where)
+        if index in ready and not graph.tensors[index].is_variable:
+            name = graph.tensors[index].name
+            raise _broken(f"{label} writes tensor {index} ('{name}'), which already has a value", where)
+    ready.update(op.outputs)
+
+
+def _verify_tensor(tensor: Tensor, where: str) -> None:
+    label = f"tensor {tensor.index} ('{tensor.name}')"
+    if any(d < 0 for d in tensor.shape):
+        raise _broken(f"{label} has the shape {tensor.shape}", where)
+    if tensor.data is not None and tuple(tensor.data.shape) != tensor.shape:
+        raise _broken(f"{label} has the shape {tensor.shape} but data of {tensor.data.shape}", where)
+    quant = tensor.quant
+    if quant is None:
+        return
+    if quant.scale.shape != quant.zero_point.shape or quant.scale.ndim != 1 or quant.scale.size == 0:
+        raise _broken(f"{label} has {quant.scale.size} scales but {quant.zero_point.size} zero points", where)
+    if quant.per_channel:
+        axis = quant.quantized_dimension
+        if not 0 <= axis < len(tensor.shape) or tensor.shape[axis] != quant.scale.size:
+            raise _broken(
+                f"{label} of shape {tensor.shape} has {quant.scale.size} scales along dimension {axis}", where
+            )
+
+
+def _broken(what: str, where: str) -> ModelFileError:
+    return ModelFileError(what, where=where, next_step="export the model again; this file is inconsistent")

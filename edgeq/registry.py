@@ -1,0 +1,96 @@
+"""Backends by name: each is one file and one row here, imported when it is used and not before."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from edgeq.errors import MissingDependencyError, UsageError
+
+
+@dataclass(frozen=True)
+class Row:
+    """One backend.
+
+    Attributes:
+        entry: `module:object`, imported on use.
+        extra: the extra of edgeq that installs what it needs ("" = nothing).
+        packages: the import names that must be there for it to work.
+        summary: one line for `edgeq doctor` and the documentation.
+    """
+
+    entry: str
+    extra: str = ""
+    packages: tuple[str, ...] = ()
+    summary: str = ""
+
+
+IMPORTERS: Mapping[str, Row] = {
+    "tflite": Row("edgeq.importers.tflite:load", summary="float .tflite files"),
+    "keras": Row(
+        "edgeq.importers.keras:load", "convert", ("tensorflow",), ".keras and .h5 files, Keras objects"
+    ),
+    "savedmodel": Row(
+        "edgeq.importers.savedmodel:load", "convert", ("tensorflow",), "TensorFlow SavedModel folders"
+    ),
+}
+
+TOOLCHAINS: Mapping[str, Row] = {
+    "zig": Row("edgeq.toolchains.zig:TOOLCHAIN", "build", ("ziglang", "elftools"), "zig cc, from PyPI"),
+    "gcc": Row(
+        "edgeq.toolchains.arm_gcc:TOOLCHAIN", "build", ("elftools",), "arm-none-eabi-gcc, where on PATH"
+    ),
+}
+
+RUNNERS: Mapping[str, Row] = {
+    "virtual": Row(
+        "edgeq.runners.virtual:RUNNER", "simulate", ("unicorn", "capstone", "serial"), "a virtual board"
+    ),
+    "pyocd": Row("edgeq.runners.pyocd:RUNNER", "device", ("pyocd",), "SWD debug probes through pyOCD"),
+    "stlink-drive": Row("edgeq.runners.stlink_drive:RUNNER", "", (), "the drive that an ST-Link shows"),
+}
+
+
+def load(table: Mapping[str, Row], name: str, kind: str) -> Any:
+    """Import the backend `name` of `table`.
+
+    Raises:
+        UsageError: no such backend; the message lists those that exist.
+        MissingDependencyError: what it needs is not installed; the message says which extra does.
+    """
+    if name not in table:
+        raise UsageError(
+            f"there is no {kind} '{name}'", next_step=f"choose one of: {', '.join(table)}", name=name
+        )
+    row = table[name]
+    require(row, f"the {kind} '{name}'")
+    module, _, attribute = row.entry.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def missing(row: Row) -> tuple[str, ...]:
+    """The packages of `row` that are not installed (looked for, not imported)."""
+    return tuple(package for package in row.packages if not installed(package))
+
+
+def installed(package: str) -> bool:
+    """Whether `import package` would find something; nothing is imported."""
+    try:
+        return importlib.util.find_spec(package) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def require(row: Row, user: str) -> None:
+    """Raise MissingDependencyError when a package of `row` is absent."""
+    absent = missing(row)
+    if absent:
+        raise MissingDependencyError(
+            f"{user} needs {', '.join(absent)}",
+            next_step=f"pip install 'edgeq[{row.extra}]'" if row.extra else f"pip install {' '.join(absent)}",
+            packages=list(absent),
+            extra=row.extra,
+        )

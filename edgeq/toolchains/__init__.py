@@ -1,0 +1,1 @@
+"""Firmware from a SourceTree: zig cc, arm-none-eabi-gcc."""
