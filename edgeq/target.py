@@ -7,6 +7,7 @@ goes through one strict loader, the user's own too.
 from __future__ import annotations
 
 import difflib
+import itertools
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -356,7 +357,7 @@ def _validate(target: Target) -> None:
     for memory in regions:
         if memory.size_bytes <= 0 or memory.base < 0 or memory.base + memory.size_bytes > 1 << 32:
             raise TargetFileError(f"memory '{memory.name}' has no valid place or size", where=where)
-    for lower, upper in zip(regions, regions[1:], strict=False):
+    for lower, upper in itertools.pairwise(regions):
         if lower.base + lower.size_bytes > upper.base:
             raise TargetFileError(f"memories '{lower.name}' and '{upper.name}' overlap", where=where)
     for use in ("code", "weights", "arena", "data", "stack"):

@@ -1,0 +1,20 @@
+"""Fixtures that several rooms' tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with the reference models and data; absent on machines that only have the project."""
+    value = os.environ.get("EDGEQ_SHARED", "")
+    if not value:
+        pytest.skip("EDGEQ_SHARED is not set: the reference models and data are not part of the project")
+    folder = Path(value) / "data"
+    if not folder.is_dir():
+        pytest.skip(f"EDGEQ_SHARED has no data folder: {folder}")
+    return folder
