@@ -17,10 +17,12 @@ def verify(graph: Graph) -> None:
     count = len(graph.tensors)
     for tensor in graph.tensors:
         _verify_tensor(tensor, where)
-    ready = set(graph.inputs) | {t.index for t in graph.tensors if t.is_constant or t.is_variable}
     for index in (*graph.inputs, *graph.outputs):
         if not 0 <= index < count:
             raise _broken(f"the model's ends name tensor {index}, but there are {count}", where)
+    # An empty tensor has no data in the file but needs none either.
+    ready = set(graph.inputs)
+    ready |= {t.index for t in graph.tensors if t.is_constant or t.is_variable or t.elements == 0}
     for op in graph.ops:
         _verify_op(graph, op, ready, where)
     for index in graph.outputs:
@@ -42,7 +44,8 @@ def _verify_op(graph: Graph, op: Op, ready: set[int], where: str) -> None:
     for index in op.outputs:
         if not 0 <= index < count:
             raise _broken(f"{label} writes tensor {index}, but there are {count}", where)
-        if index in ready and not graph.tensors[index].is_variable:
+        written = graph.tensors[index]
+        if index in ready and not written.is_variable and written.elements > 0:
             name = graph.tensors[index].name
             raise _broken(f"{label} writes tensor {index} ('{name}'), which already has a value", where)
     ready.update(op.outputs)
@@ -52,7 +55,8 @@ def _verify_tensor(tensor: Tensor, where: str) -> None:
     label = f"tensor {tensor.index} ('{tensor.name}')"
     if any(d < 0 for d in tensor.shape):
         raise _broken(f"{label} has the shape {tensor.shape}", where)
-    if tensor.data is not None and tuple(tensor.data.shape) != tensor.shape:
+    countable = tensor.dtype.bits > 0 and tensor.dtype.value != "BFLOAT16"  # the others' data stay raw bytes
+    if countable and tensor.data is not None and tuple(tensor.data.shape) != tensor.shape:
         raise _broken(f"{label} has the shape {tensor.shape} but data of {tensor.data.shape}", where)
     quant = tensor.quant
     if quant is None:

@@ -1,1 +1,5 @@
-"""(being written)"""
+"""`.tflite` flatbuffer ↔ Graph, nothing else. Files may be hostile; they end in a ModelFileError at worst."""
+
+from edgeq.tflite.reader import parse, read
+
+__all__ = ["parse", "read"]
