@@ -1,0 +1,30 @@
+"""Cut some operators out of a `.tflite` as a file of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import flatbuffers
+from ai_edge_litert import schema_py_generated as schema
+
+
+def extract(model: bytes, operators: Sequence[int], inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
+    """A file with the same tensors but only `operators`.
+
+    Args:
+        model: a `.tflite` that `edgeq.tflite` has read without complaint.
+        operators: their places in the execution order, ascending.
+        inputs, outputs: tensor indices that become the new file's ends.
+    """
+    whole: Any = schema.ModelT.InitFromPackedBuf(model, 0)
+    whole.subgraphs = whole.subgraphs[:1]
+    part = whole.subgraphs[0]
+    part.operators = [part.operators[index] for index in operators]
+    part.inputs = list(inputs)
+    part.outputs = list(outputs)
+    whole.signatureDefs = None
+    whole.metadata = None
+    builder = flatbuffers.Builder(len(model) + 1024)
+    builder.Finish(whole.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
