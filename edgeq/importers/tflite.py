@@ -1,0 +1,25 @@
+"""Float `.tflite` files of any producer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgeq.errors import ModelFileError
+from edgeq.events import Listener
+from edgeq.importers.contract import Model
+from edgeq.importers.plain_float import plain_float
+
+
+def load(source: Path | object, listener: Listener) -> Model:
+    """Read a float `.tflite`.
+
+    Raises:
+        ModelFileError: it can't be read.
+        UnsupportedError: it is quantized already, or has open dimensions other than the batch.
+    """
+    assert isinstance(source, Path)
+    try:
+        data = source.read_bytes()
+    except OSError as failed:
+        raise ModelFileError(f"can't be read: {failed.strerror}", where=str(source)) from failed
+    return plain_float(data, name=source.stem, source=str(source), kind="tflite")
