@@ -79,7 +79,7 @@ def from_keras_object(model: Any) -> bytes:
     def infer(*inputs: Any) -> Any:
         return model(_as_the_model_takes_them(model, inputs), training=False)
 
-    return _convert(_traced(infer, *specs), model)
+    return _convert(_traced(infer, *specs))
 
 
 def from_saved_model(folder: Path) -> bytes:
@@ -110,7 +110,7 @@ def from_saved_model(folder: Path) -> bytes:
     def infer(**inputs: Any) -> Any:
         return signature(**inputs)
 
-    return _convert(_traced(infer, **specs), loaded)
+    return _convert(_traced(infer, **specs))
 
 
 def _traced(function: Any, *specs: Any, **named: Any) -> Any:
@@ -125,11 +125,14 @@ def _traced(function: Any, *specs: Any, **named: Any) -> Any:
         ) from failed
 
 
-def _convert(concrete: Any, trackable: Any) -> bytes:
+def _convert(concrete: Any) -> bytes:
     import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], trackable)
     try:
+        # Frozen here: the converter doesn't find the variables of a Keras 3 model by itself.
+        frozen = convert_variables_to_constants_v2(concrete)
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen], None)
         return bytes(converter.convert())
     except Exception as failed:  # ConverterError, but also ValueError and RuntimeError from its passes
         text = str(failed)
