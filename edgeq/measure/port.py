@@ -1,0 +1,198 @@
+"""Opening a serial port without disturbing the board behind it, and saying what is wrong when that fails."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from edgeq.errors import MissingDependencyError, PortError, UsageError
+
+
+class SerialLike(Protocol):
+    """What edgeq uses of a pyserial object."""
+
+    timeout: float | None
+
+    @property
+    def in_waiting(self) -> int:
+        """Bytes that can be read at once."""
+        ...
+
+    def read(self, size: int = 1) -> bytes:
+        """Up to `size` bytes, fewer when the timeout passes."""
+        ...
+
+    def write(self, data: bytes, /) -> int | None:
+        """Send bytes."""
+        ...
+
+    def close(self) -> None:
+        """Give the port back."""
+        ...
+
+
+# Seconds that one write may take: at 9600 baud a command of 80 characters needs 0.08 s.
+WRITE_TIMEOUT_S = 5.0
+
+
+def open_port(name: str, baud: int) -> SerialLike:
+    """Open a serial port, a pseudo-terminal or a pyserial URL (`socket://`, `rfc2217://`).
+
+    The port is taken exclusively (two readers would each get half of the bytes), and DTR and RTS are low
+    before it opens, because boards reset themselves on either edge.
+
+    Raises:
+        MissingDependencyError: pyserial is not installed.
+        UsageError: a URL that pyserial doesn't know.
+        PortError: absent, busy (with the program that holds it), not permitted, or refused.
+    """
+    try:
+        import serial
+    except ImportError as absent:
+        raise MissingDependencyError(
+            "talking to a board needs pyserial", next_step="pip install 'edgeq[device]'", packages=["serial"]
+        ) from absent
+    try:
+        port: Any = serial.serial_for_url(name, baudrate=baud, timeout=0.1, do_not_open=True)
+    except ValueError as wrong:
+        raise UsageError(
+            f"is not a port: {wrong}",
+            where=name,
+            next_step="give a port such as /dev/ttyACM0 or socket://host:3333",
+        ) from wrong
+    port.write_timeout = WRITE_TIMEOUT_S
+    port.dtr = False
+    port.rts = False
+    if "://" not in name:
+        port.exclusive = True
+    try:
+        port.open()
+    except (serial.SerialException, OSError, ValueError) as failed:
+        raise explain(name, failed) from failed
+    opened: SerialLike = port
+    return opened
+
+
+def explain(name: str, failed: BaseException) -> PortError:
+    """The error of a port that doesn't open or went away, with who or what is behind it and what to do."""
+    number = _errno(failed)
+    if number in (errno.EAGAIN, errno.EBUSY, errno.EWOULDBLOCK):
+        holders = holding(name)
+        who = f" by {', '.join(holders)}" if holders else " by another program"
+        return PortError(
+            f"the port is busy: it is held{who}",
+            where=name,
+            next_step="close that program (a serial monitor, ModemManager, another edgeq) and try again",
+            reason="busy",
+            holders=holders,
+        )
+    if number in (errno.EACCES, errno.EPERM):
+        return PortError(
+            f"no permission to open the port{_owner(name)}",
+            where=name,
+            next_step="add yourself to the port's group (`sudo usermod -aG dialout $USER`, then log in "
+            "again) or install the board's udev rule",
+            reason="permission",
+        )
+    if number in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
+        present = listed()
+        return PortError(
+            "there is no such port: unplugged, or it came back under another name",
+            where=name,
+            next_step=f"ports here now: {', '.join(present)}"
+            if present
+            else "no serial port is here now: plug the board in, or try --sim",
+            reason="absent",
+            ports=present,
+        )
+    if number == errno.ECONNREFUSED:
+        return PortError(
+            "nobody listens there",
+            where=name,
+            next_step="start `edgeq simulate --socket` or the port's server first",
+            reason="refused",
+        )
+    return PortError(
+        f"can't be opened: {failed}", where=name, next_step="`edgeq doctor` lists the ports", reason="other"
+    )
+
+
+def listed() -> list[str]:
+    """The serial ports of this machine (pseudo-terminals are never among them)."""
+    try:
+        from serial.tools import list_ports
+    except ImportError:
+        return []
+    return sorted(str(p.device) for p in list_ports.comports())
+
+
+def holding(name: str) -> list[str]:
+    """Programs that have the port open, as `screen (pid 4711)`, where this user may see them (Linux)."""
+    if sys.platform != "linux":
+        return []
+    try:
+        device = os.stat(name).st_rdev  # noqa: PTH116 - the number behind whatever links lead there
+    except OSError:
+        return []
+    found: list[str] = []
+    for process in Path("/proc").iterdir():
+        if not process.name.isdigit() or int(process.name) == os.getpid():
+            continue
+        with contextlib.suppress(OSError):
+            if device and any(_device(fd) == device for fd in (process / "fd").iterdir()):
+                found.append(f"{(process / 'comm').read_text().strip()} (pid {process.name})")
+    return sorted(found)
+
+
+def _device(descriptor: Path) -> int:
+    # A descriptor may be gone by now.
+    try:
+        return descriptor.stat().st_rdev
+    except OSError:
+        return 0
+
+
+def _owner(name: str) -> str:
+    with contextlib.suppress(OSError, KeyError, ImportError):
+        path = Path(name)
+        return f" (it belongs to {path.owner()}:{path.group()})"
+    return ""
+
+
+_BY_WORDS: Mapping[str, int] = MappingProxyType(
+    {
+        "Permission denied": errno.EACCES,
+        "No such file": errno.ENOENT,
+        "Connection refused": errno.ECONNREFUSED,
+    }
+)
+
+
+def _errno(failed: BaseException) -> int:
+    """The errno of a pyserial exception; its URL handlers keep it only in the text or the cause."""
+    number = getattr(failed, "errno", None)
+    if isinstance(number, int):
+        return number
+    for cause in (failed.__cause__, failed.__context__):
+        if isinstance(cause, OSError) and cause.errno is not None:
+            return cause.errno
+    return next((n for words, n in _BY_WORDS.items() if words in str(failed)), 0)
+
+
+def is_emulated(name: str) -> bool:
+    """Whether a port can't be hardware of this machine: a pseudo-terminal or a loopback socket.
+
+    Figures that come over such a port are called simulated, because nothing shows that they are not.
+    """
+    if name.startswith(("socket://", "rfc2217://")):
+        host = name.partition("://")[2].rpartition(":")[0].strip("[]")
+        return host in ("localhost", "::1") or host.startswith("127.")
+    if "://" in name:
+        return True
+    return os.path.realpath(name).startswith(("/dev/pts/", "/dev/pty", "/dev/ttys"))

@@ -1,0 +1,311 @@
+"""Profile: load inputs, run, compare every output byte with the reference, time, and tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeq.codegen.tree import Manifest, TensorInfo
+from edgeq.errors import DataError, NegativeResult
+from edgeq.events import Listener, Notice, Progress, silent
+from edgeq.measure.comparison import Comparison, equal, real_values
+from edgeq.measure.inputs import Samples
+from edgeq.measure.measurement import (
+    CycleModel,
+    Energy,
+    LayerTime,
+    Measurement,
+    MemoryUse,
+    Validation,
+)
+from edgeq.measure.session import (
+    INFERENCE_TIMEOUT_S,
+    RUNS_PER_COMMAND,
+    DeviceInfo,
+    Session,
+    check_model,
+)
+from edgeq.measure.wire import Wire
+from edgeq.target import Target
+
+Array = npt.NDArray[Any]
+Reference = Callable[[Sequence[Array]], Sequence[Array]]
+"""Inputs → outputs, as the reference interpreter computes them."""
+
+# Bytes of input that validation sends by default: about 12 s at 115200 baud (two hex digits a byte, ten bits
+# each).
+_DEFAULT_LOAD_BYTES = 64 * 1024
+_DEFAULT_SAMPLES = 20
+# Digits that MLPerf Tiny firmware prints in m-results are at least three after the point.
+_PRINTED_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How one profile is made.
+
+    Attributes:
+        port: the serial port or URL.
+        baud: of a real port.
+        provenance: "simulated" for anything that isn't hardware for certain.
+        device: what is behind the port, for the report.
+        runs: inferences to time; each validated sample is one of them.
+        cycle_model: of the virtual board.
+        memory: from the build, where there was one.
+    """
+
+    port: str
+    baud: int
+    provenance: Literal["measured", "simulated"]
+    device: str = ""
+    runs: int = 1
+    cycle_model: CycleModel | None = None
+    memory: MemoryUse | None = None
+    inference_timeout_s: float = INFERENCE_TIMEOUT_S
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """What is measured, and what it is held against.
+
+    Attributes:
+        reference: one inference of the reference interpreter; see `edgeq.reference.Reference.run`.
+        reference_name: its name and version.
+        model_path: for the report.
+    """
+
+    manifest: Manifest
+    target: Target
+    samples: Samples
+    reference: Reference
+    reference_name: str
+    model_path: str = ""
+
+
+def default_samples(inputs: Sequence[TensorInfo]) -> int:
+    """How many samples to validate when nobody says: 20, fewer where inputs take long to send, at least 2."""
+    size = max(1, sum(t.size_bytes for t in inputs))
+    return max(2, min(_DEFAULT_SAMPLES, _DEFAULT_LOAD_BYTES // size))
+
+
+def profile(
+    setting: Setting,
+    subject: Subject,
+    *,
+    trace: Callable[[str, str], None] | None = None,
+    listener: Listener = silent,
+) -> Measurement:
+    """Measure the model on the device behind a port.
+
+    The model's hash is asked first. Outputs that differ are sent again once, because a byte lost on the way
+    in looks the same; the result says whether they still differ (`Measurement.validation`).
+
+    Raises:
+        NegativeResult: the device runs another model, or firmware for another target.
+        ProtocolError, PortError: the device doesn't answer, or not as it should.
+        DataError: there are no samples.
+    """
+    if not subject.samples.arrays:
+        raise DataError("there are no samples to run", next_step="give --samples 1 or more, or --data")
+    with Wire.open(setting.port, setting.baud, trace) as wire:
+        session = Session(wire)
+        info = session.info()
+        if info is None:
+            measured = _standard(session, setting, subject, listener)
+        else:
+            manifest = subject.manifest
+            check_model(info, manifest.model_sha256, manifest.model_name, subject.target.name)
+            _check_ends(info, manifest)
+            measured = _full(session, info, setting, subject, listener)
+    for text in measured.notices:
+        listener(Notice(text, "profile"))
+    return measured
+
+
+def _full(
+    session: Session, info: DeviceInfo, setting: Setting, subject: Subject, listener: Listener
+) -> Measurement:
+    """With edgeq's own firmware: bytes, cycles, layers and stack."""
+    samples, target = subject.samples, subject.target
+    total = max(len(samples.arrays), setting.runs)
+    cycles: list[int] = []
+    layer_cycles: list[tuple[int, ...]] = []
+    comparison = Comparison(subject.manifest.outputs)
+    for number, sample in enumerate(samples.arrays):
+        listener(Progress("profile", number, total, "inferences", f"sample {number + 1}"))
+        expected = [np.asarray(a) for a in subject.reference(sample)]
+        got = _infer(session, info, setting, sample, cycles)
+        if not equal(got, expected):
+            got = _infer(session, info, setting, sample, [])
+        comparison.add(number, got, expected)
+        layer_cycles.append(session.layers(info.layers))
+    while len(cycles) < total:
+        listener(Progress("profile", len(cycles), total, "inferences"))
+        more = min(total - len(cycles), RUNS_PER_COMMAND)
+        cycles += session.run(more, timeout_s=setting.inference_timeout_s)
+        layer_cycles.append(session.layers(info.layers))
+    listener(Progress("profile", total, total, "inferences"))
+    notices: list[str] = []
+    if info.clock_hz != target.clock_hz:
+        notices.append(
+            f"the firmware says {info.clock_hz:,} Hz, the target file {target.clock_hz:,} Hz; "
+            "times use the former"
+        )
+    measured = _measurement(
+        session.device_name,
+        setting,
+        subject,
+        info.clock_hz,
+        tuple(cycles),
+        comparison.result(samples.source, subject.reference_name),
+    )
+    return replace(
+        measured,
+        model_verified=True,
+        layers=_layer_times(subject.manifest, layer_cycles, notices),
+        memory=_memory(setting, subject.manifest, session.stack_used(), info.stack_bytes),
+        notices=(*samples.notices, *notices),
+    )
+
+
+def _standard(session: Session, setting: Setting, subject: Subject, listener: Listener) -> Measurement:
+    """With somebody else's MLPerf Tiny firmware: time by its clock, and the results it prints."""
+    samples, target = subject.samples, subject.target
+    each = max(1, -(-setting.runs // len(samples.arrays)))
+    cycles: list[int] = []
+    worst, differing, elements, first = 0.0, 0, 0, ""
+    for number, sample in enumerate(samples.arrays):
+        listener(Progress("profile", number, len(samples.arrays), "samples"))
+        session.load(_bytes(sample))
+        run = session.infer(each, 1, timeout_s=setting.inference_timeout_s)
+        cycles.append(round(run.elapsed_us * 1e-6 / run.inferences * target.clock_hz))
+        expected = real_values(subject.reference(sample)[0], subject.manifest.outputs[0])
+        if len(run.results) != expected.size:
+            raise NegativeResult(
+                f"the device gives {len(run.results)} results, the model has {expected.size}",
+                where=setting.port,
+                next_step="another model is on the device: flash this one",
+            )
+        gaps = np.abs(np.asarray(run.results) - expected.ravel())
+        wrong = gaps > _PRINTED_TOLERANCE
+        worst = max(worst, float(gaps.max()))
+        differing, elements = differing + int(wrong.sum()), elements + gaps.size
+        if wrong.any() and not first:
+            first = f"sample {number}, result {int(np.argmax(wrong))}"
+    validation = Validation(
+        len(samples.arrays),
+        None,
+        worst,
+        differing,
+        elements,
+        subject.reference_name,
+        samples.source,
+        "printed results",
+        first,
+    )
+    measured = _measurement(session.device_name, setting, subject, target.clock_hz, tuple(cycles), validation)
+    return replace(
+        measured,
+        notices=(
+            *samples.notices,
+            "this firmware has no edgeq command: the model's hash could not be checked, cycles are its "
+            "microseconds times the target's clock, and layers and stack are unknown",
+        ),
+    )
+
+
+def _measurement(
+    device_name: str,
+    setting: Setting,
+    subject: Subject,
+    clock_hz: int,
+    cycles: tuple[int, ...],
+    validation: Validation,
+) -> Measurement:
+    """What any firmware can tell."""
+    manifest = subject.manifest
+    return Measurement(
+        target=subject.target.name,
+        provenance=setting.provenance,
+        device=setting.device or device_name,
+        port=setting.port,
+        model_path=subject.model_path,
+        model_sha256=manifest.model_sha256,
+        model_verified=False,
+        macs=manifest.macs,
+        clock_hz=clock_hz,
+        cycles=cycles,
+        validation=validation,
+        layers=(),
+        memory=_memory(setting, manifest, None, None),
+        energy=estimate_energy(subject.target, median(cycles) / clock_hz, clock_hz),
+        cycle_model=setting.cycle_model if setting.provenance == "simulated" else None,
+    )
+
+
+def estimate_energy(target: Target, seconds: float, clock_hz: int) -> Energy | None:
+    """The board's power while inferring × time; None where its power is unknown or known at another clock.
+
+    Power while inferring is constant to a few percent across networks on one board (`tolerance_percent`).
+    """
+    power = target.board.power
+    if power is None or power.clock_hz != clock_hz:
+        return None
+    return Energy(power.active_mw * seconds * 1000.0, power.active_mw, power.tolerance_percent, power.source)
+
+
+def _infer(
+    session: Session, info: DeviceInfo, setting: Setting, sample: Sequence[Array], cycles: list[int]
+) -> list[bytes]:
+    session.load(_bytes(sample))
+    cycles += session.run(1, timeout_s=setting.inference_timeout_s)
+    return [session.output(i, size) for i, size in enumerate(info.outputs)]
+
+
+def _bytes(sample: Sequence[Array]) -> bytes:
+    return b"".join(np.ascontiguousarray(array).tobytes() for array in sample)
+
+
+def _layer_times(
+    manifest: Manifest, runs: Sequence[tuple[int, ...]], notices: list[str]
+) -> tuple[LayerTime, ...]:
+    if not runs or not runs[0]:
+        return ()
+    if len(runs[0]) != len(manifest.layers):
+        notices.append(
+            f"the device counts {len(runs[0])} layers, the manifest {len(manifest.layers)}: none are shown"
+        )
+        return ()
+    return tuple(
+        LayerTime(layer, round(median(run[i] for run in runs))) for i, layer in enumerate(manifest.layers)
+    )
+
+
+def _memory(setting: Setting, manifest: Manifest, stack: int | None, reserved: int | None) -> MemoryUse:
+    built = setting.memory
+    return MemoryUse(
+        arena_bytes=built.arena_bytes if built else manifest.arena_bytes,
+        weights_bytes=built.weights_bytes if built else manifest.weights_bytes,
+        stack_bytes=stack,
+        stack_reserved_bytes=reserved
+        if reserved is not None
+        else (built.stack_reserved_bytes if built else None),
+        ram_bytes=built.ram_bytes if built else None,
+        code_bytes=built.code_bytes if built else None,
+        flash_bytes=built.flash_bytes if built else None,
+    )
+
+
+def _check_ends(info: DeviceInfo, manifest: Manifest) -> None:
+    expected = tuple(t.size_bytes for t in manifest.inputs), tuple(t.size_bytes for t in manifest.outputs)
+    if (info.inputs, info.outputs) != expected:
+        raise NegativeResult(
+            f"the firmware's inputs and outputs are {info.inputs} and {info.outputs} bytes, the model's "
+            f"{expected[0]} and {expected[1]}",
+            next_step="build and flash it again with this version of edgeq",
+        )

@@ -1,0 +1,157 @@
+"""Profiling the double: what is compared, counted, and called what."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from device_double import Behaviour, DeviceDouble, Firmware
+
+from edgeq import target as targets
+from edgeq.codegen.tree import Layer, Manifest, TensorInfo
+from edgeq.errors import NegativeResult
+from edgeq.events import Event, Progress
+from edgeq.measure.inputs import Samples, seeded
+from edgeq.measure.measurement import CycleModel, Measurement
+from edgeq.measure.profile import Setting, Subject, default_samples, profile
+
+END = TensorInfo("x", "INT8", (1, 70), 70, 0.5, 0)
+MANIFEST = Manifest(
+    model_name="double",
+    model_sha256="ab" * 32,
+    model_bytes=1000,
+    target="nucleo-l4r5zi",
+    clock_hz=120_000_000,
+    arena_bytes=512,
+    weights_bytes=640,
+    macs=9_000,
+    inputs=(END,),
+    outputs=(replace(END, name="y"),),
+    layers=tuple(Layer(i, "CONV_2D", f"conv{i}", "conv_1x1_m4", 800 + i, 60) for i in range(11)),
+)
+
+
+def reference(inputs: Sequence[Any]) -> list[Any]:
+    return [np.invert(inputs[0])]
+
+
+def subject(samples: Samples | None = None) -> Subject:
+    return Subject(
+        MANIFEST,
+        targets.load("nucleo-l4r5zi"),
+        samples or seeded([END], 4, 1),
+        reference,
+        "the double's rule",
+        "x.tflite",
+    )
+
+
+def setting(device: DeviceDouble, **changes: Any) -> Setting:
+    return Setting(device.port, 115200, "simulated", cycle_model=CycleModel("a model", "±10 %"), **changes)
+
+
+def measure(device: DeviceDouble, **changes: Any) -> Measurement:
+    return profile(setting(device, **changes), subject())
+
+
+def test_a_good_device() -> None:
+    events: list[Event] = []
+    with DeviceDouble() as device:
+        got = profile(setting(device, runs=10), subject(), listener=events.append)
+    assert got.validation.bit_exact and got.validation.passed
+    assert (got.validation.samples, got.validation.elements) == (4, 280)
+    assert len(got.cycles) == 10
+    assert got.model_verified
+    assert [t.cycles for t in got.layers] == [1000 + i for i in range(11)]
+    assert (got.memory.stack_bytes, got.memory.stack_reserved_bytes) == (712, 4096)
+    steps = [e.done for e in events if isinstance(e, Progress)]
+    assert steps == sorted(steps) and steps[-1] == 10
+
+
+def test_the_json_is_the_designs() -> None:
+    with DeviceDouble() as device:
+        body = json.loads(json.dumps(measure(device).to_json()))
+    assert body["provenance"] == "simulated"
+    assert body["cycle_model"] == {"name": "a model", "known_error": "±10 %"}
+    assert body["model"]["sha256"] == "ab" * 32
+    assert body["validation"]["bit_exact"] is True and body["validation"]["max_abs_diff"] == 0
+    assert body["latency"]["cycles"]["median"] == 11_155
+    assert body["latency"]["ms"]["median"] == pytest.approx(11_155 / 120e3, abs=1e-6)
+    assert body["layers"][3] == {
+        "index": 3, "op": "CONV_2D", "name": "conv3", "macs": 803, "cycles": 1003, "kernel": "conv_1x1_m4",
+    }  # fmt: skip
+    assert set(body["memory"]) >= {
+        "arena_bytes", "stack_bytes", "ram_bytes", "weights_bytes", "code_bytes", "flash_bytes",
+    }  # fmt: skip
+    # 42 mW for 11,155 cycles at 120 MHz.
+    assert body["energy"]["uj_per_inference"] == pytest.approx(3.904, abs=1e-3)
+    assert body["energy"]["provenance"] == "estimated"
+
+
+def test_outputs_that_differ_are_sent_again_once() -> None:
+    with DeviceDouble(behaviour=Behaviour(corrupt_runs=1)) as device:
+        got = measure(device)
+    assert got.validation.bit_exact
+    assert len(got.cycles) == 4
+
+
+def test_outputs_that_really_differ_say_where() -> None:
+    with DeviceDouble(behaviour=Behaviour(corrupt_runs=2)) as device:
+        got = measure(device)
+    assert got.validation.bit_exact is False and not got.validation.passed
+    assert (got.validation.differing, got.validation.max_abs_diff) == (1, 4)
+    assert got.validation.first_difference.startswith("sample 0, output 'y' element 0: device ")
+
+
+def test_another_model_on_the_device_is_a_negative_result_before_anything_is_loaded() -> None:
+    firmware = Firmware(sha256="cd" * 32)
+    with DeviceDouble(firmware) as device, pytest.raises(NegativeResult, match="another model"):
+        measure(device)
+    assert not [command for command in firmware.seen if command.startswith("db")]
+
+
+def test_inputs_and_outputs_of_other_sizes_are_refused() -> None:
+    with DeviceDouble(Firmware(outputs=69)) as device, pytest.raises(NegativeResult, match="69"):
+        measure(device)
+
+
+def test_mlperf_firmware_without_the_extra_command() -> None:
+    with DeviceDouble(behaviour=Behaviour(standard_only=True)) as device:
+        got = measure(device, runs=8)
+    assert got.validation.bit_exact is None and got.validation.passed
+    assert not got.model_verified and got.layers == () and got.memory.stack_bytes is None
+    # 250 µs by the double's clock, at the target's 120 MHz.
+    assert got.median_cycles == 30_000
+    assert any("hash could not be checked" in n for n in got.notices)
+
+
+def test_mlperf_firmware_with_other_results() -> None:
+    with DeviceDouble(behaviour=Behaviour(standard_only=True, corrupt_runs=1)) as device:
+        got = measure(device)
+    assert not got.validation.passed
+    assert got.validation.max_abs_diff == 2.0
+
+
+def test_a_clock_that_differs_from_the_target_file_is_said_and_used() -> None:
+    with DeviceDouble(Firmware(clock_hz=80_000_000)) as device:
+        got = measure(device)
+    assert got.clock_hz == 80_000_000
+    assert got.energy is None  # the power is known at 120 MHz only
+    assert any("80,000,000" in n for n in got.notices)
+
+
+def test_measured_figures_carry_no_cycle_model() -> None:
+    with DeviceDouble() as device:
+        got = profile(replace(setting(device), provenance="measured"), subject())
+    assert got.cycle_model is None
+    assert got.to_json()["provenance"] == "measured"
+
+
+def test_fewer_samples_by_default_where_they_take_long_to_send() -> None:
+    assert default_samples([END]) == 20
+    assert default_samples([replace(END, size_bytes=27_648)]) == 2
+    assert default_samples([replace(END, size_bytes=10_000_000)]) == 2

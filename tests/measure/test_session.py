@@ -1,0 +1,106 @@
+"""Sessions: the MLPerf Tiny commands and edgeq's own, on a link that loses bytes."""
+
+from __future__ import annotations
+
+import pytest
+from device_double import Behaviour, DeviceDouble, Firmware, invert
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgeq.errors import NegativeResult, ProtocolError
+from edgeq.measure.session import DeviceInfo, Session, check_model
+from edgeq.measure.wire import Wire
+
+INFO = DeviceInfo("double", "ab" * 32, "nucleo-l4r5zi", 120_000_000, 512, (70,), (70,), 11, 4096)
+
+
+def test_info() -> None:
+    with DeviceDouble() as device, Wire.open(device.port, 115200) as wire:
+        assert Session(wire).info() == INFO
+
+
+def test_a_firmware_without_the_extra_command_has_no_info() -> None:
+    with (
+        DeviceDouble(behaviour=Behaviour(standard_only=True)) as device,
+        Wire.open(device.port, 115200) as wire,
+    ):
+        session = Session(wire)
+        assert session.info() is None
+        assert session.profile_model() == "double"
+
+
+@pytest.mark.parametrize("size", [1, 30, 31, 32, 62, 70, 200])
+def test_load_run_and_read_back(size: int) -> None:
+    data = bytes((7 * i) % 256 for i in range(size))
+    firmware = Firmware(inputs=size, outputs=size)
+    with DeviceDouble(firmware) as device, Wire.open(device.port, 115200) as wire:
+        session = Session(wire)
+        session.load(data)
+        assert session.run(1) == (sum(firmware.layer_cycles) + 100,)
+        assert session.output(0, size) == invert(data)
+        assert session.layers(11) == firmware.layer_cycles
+        assert session.stack_used() == 712
+    assert all(len(command) + 1 <= 80 for command in firmware.seen)
+
+
+def test_many_runs_come_in_several_lines() -> None:
+    with DeviceDouble() as device, Wire.open(device.port, 115200) as wire:
+        session = Session(wire)
+        session.load(bytes(70))
+        assert len(session.run(16)) == 16
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.integers(min_value=20, max_value=90))
+def test_a_lost_byte_costs_time_and_no_correctness(position: int) -> None:
+    data = bytes(range(40))
+    behaviour = Behaviour(drop_every=position, drop_budget=1)
+    with (
+        DeviceDouble(Firmware(inputs=40, outputs=40), behaviour) as device,
+        Wire.open(device.port, 115200) as wire,
+    ):
+        session = Session(wire)
+        session.load(data)
+        session.run(1)
+        assert session.output(0, 40) == invert(data)
+
+
+def test_a_link_that_always_loses_bytes_ends_with_advice() -> None:
+    with DeviceDouble() as device, Wire.open(device.port, 115200) as wire:
+        session = Session(wire)
+        device.behaviour.drop_every, device.behaviour.drop_budget = 61, 1000
+        with pytest.raises(ProtocolError, match="3 tries") as caught:
+            session.load(bytes(70))
+        assert "cable" in caught.value.next_step
+
+
+def test_the_standard_inference() -> None:
+    with (
+        DeviceDouble(Firmware(inputs=3, outputs=3), Behaviour(standard_only=True)) as device,
+        Wire.open(device.port, 115200) as wire,
+    ):
+        session = Session(wire)
+        session.load(bytes([0xFF, 0xFE, 0x00]))
+        run = session.infer(4, 1)
+    assert (run.inferences, run.elapsed_us, run.results) == (4, 1000, (0.0, 0.5, -0.5))
+
+
+def test_another_models_hash_names_both_and_the_way_out() -> None:
+    with pytest.raises(NegativeResult) as caught:
+        check_model(INFO, "cd" * 32, "kws", "nucleo-l4r5zi")
+    assert "abababab" in caught.value.what
+    assert "cdcdcdcd" in caught.value.what
+    assert "edgeq deploy" in caught.value.next_step
+    assert caught.value.exit_code == 1
+
+
+def test_another_targets_firmware_is_refused() -> None:
+    with pytest.raises(NegativeResult, match="another-board"):
+        check_model(INFO, "ab" * 32, "double", "another-board")
+
+
+def test_an_answer_that_cannot_be_right_is_quoted() -> None:
+    with DeviceDouble(Firmware(layer_cycles=(1, 2, 3))) as device, Wire.open(device.port, 115200) as wire:
+        session = Session(wire)
+        with pytest.raises(ProtocolError, match="layers 0 to 4"):
+            session.layers(5)
