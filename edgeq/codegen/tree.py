@@ -63,8 +63,7 @@ class Manifest:
         """
         raw: dict[str, Any] = json.loads(text)
         tensors = {
-            k: tuple(TensorInfo(**{**t, "shape": tuple(t["shape"])}) for t in raw[k])
-            for k in ("inputs", "outputs")
+            k: tuple(TensorInfo(**{**t, "shape": tuple(t["shape"])}) for t in raw[k]) for k in ("inputs", "outputs")
         }
         layers = tuple(Layer(**layer) for layer in raw["layers"])
         return cls(**{**raw, **tensors, "layers": layers})

@@ -1,0 +1,236 @@
+"""A graph, lowered and planned, as `model.h` and `model.c`, and these with kernels and project as a SourceTree."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import jinja2
+import numpy as np
+
+from edgeq import resources
+from edgeq.codegen.project import firmware_files
+from edgeq.codegen.tree import Layer, Manifest, SourceTree, TensorInfo
+from edgeq.errors import UnsupportedError
+from edgeq.graph import DType, Graph, Tensor
+from edgeq.kernels import Constant, Program, Step
+from edgeq.memory import MemoryPlan
+from edgeq.target import Target
+
+_TYPE_CODES = {DType.INT8: 0, DType.UINT8: 1, DType.INT16: 2, DType.INT32: 3, DType.FLOAT32: 4}
+_NUMPY = {
+    "int8_t": np.int8,
+    "uint8_t": np.uint8,
+    "int16_t": np.int16,
+    "uint16_t": np.uint16,
+    "int32_t": np.int32,
+    "uint32_t": np.uint32,
+    "float": np.float32,
+}
+_SECTIONS = {"weights": "WEIGHTS", "parameters": "PARAMETERS"}
+
+
+def generate(program: Program, plan: MemoryPlan, target: Target) -> SourceTree:
+    """Everything the compiler needs, for one target.
+
+    Raises:
+        UnsupportedError: a model's end has a type that the firmware can't carry.
+    """
+    manifest = _manifest(program, plan, target.name, target.clock_hz)
+    files = {**firmware_files(target, manifest), **model_files(program, plan, manifest)}
+    return SourceTree(files, manifest)
+
+
+def model_files(program: Program, plan: MemoryPlan, manifest: Manifest | None = None) -> dict[str, bytes]:
+    """`model.h`, `model.c` and the kernels that they call: all that one's own project needs."""
+    manifest = manifest or _manifest(program, plan, "", 0)
+    templates = _templates()
+    context = {
+        "manifest": manifest,
+        "inputs": [_end(program.graph.tensors[i], plan) for i in program.graph.inputs],
+        "outputs": [_end(program.graph.tensors[i], plan) for i in program.graph.outputs],
+        "layers": [_layer(program.graph, step, plan) for step in program.steps],
+    }
+    files = {name: templates.get_template(f"{name}.j2").render(context).encode() for name in ("model.h", "model.c")}
+    kernels = resources.folder("firmware_templates") / "kernels"
+    for relative in ("portable/edgeq_kernels.h", *program.sources):
+        for path in _with_headers(kernels / relative):
+            files[f"kernels/{path.name}"] = path.read_bytes()
+    return files
+
+
+def _with_headers(source: Path) -> tuple[Path, ...]:
+    """A kernel file, and the headers of its own folder that it includes."""
+    included = re.findall(rb'#include "kernels/(\w+\.h)"', source.read_bytes())
+    return (source, *(p for name in included if (p := source.parent / name.decode()).is_file()))
+
+
+@lru_cache(maxsize=1)
+def _templates() -> jinja2.Environment:
+    folder = resources.folder("firmware_templates") / "model"
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+
+
+def _manifest(program: Program, plan: MemoryPlan, target: str, clock_hz: int) -> Manifest:
+    graph = program.graph
+    return Manifest(
+        model_name=_c_string(graph.name),
+        model_sha256=graph.sha256,
+        model_bytes=graph.file_bytes,
+        target=target,
+        clock_hz=clock_hz,
+        arena_bytes=plan.arena_bytes,
+        weights_bytes=program.constant_bytes("weights"),
+        macs=program.macs,
+        inputs=tuple(_info(graph.tensors[i]) for i in graph.inputs),
+        outputs=tuple(_info(graph.tensors[i]) for i in graph.outputs),
+        layers=tuple(
+            Layer(
+                index=step.op.index,
+                op=step.op.kind,
+                name=graph.output_of(step.op).name,
+                kernel=step.kernel.symbol,
+                macs=step.lowering.macs,
+                weights_bytes=sum(len(c.data) for c in step.lowering.constants if c.section == "weights"),
+            )
+            for step in program.steps
+        ),
+    )
+
+
+def _info(tensor: Tensor) -> TensorInfo:
+    if tensor.dtype not in _TYPE_CODES:
+        raise UnsupportedError(
+            f"tensor '{tensor.name}' at the model's end is {tensor.dtype.value}; the firmware carries "
+            + ", ".join(d.value for d in _TYPE_CODES),
+            where="model",
+            next_step="convert the model again with --io int8",
+        )
+    quant = tensor.quant
+    return TensorInfo(
+        name=_c_string(tensor.name),
+        dtype=tensor.dtype.value,
+        shape=tensor.shape,
+        size_bytes=tensor.size_bytes,
+        scale=float(quant.scale[0]) if quant and not tensor.dtype.is_float else 0.0,
+        zero_point=int(quant.zero_point[0]) if quant and not tensor.dtype.is_float else 0,
+    )
+
+
+@dataclass(frozen=True)
+class _End:
+    c_name: str
+    size_bytes: int
+    elements: int
+    type_code: int
+    scale_hex: str
+    zero_point: int
+    offset: int
+
+
+def _end(tensor: Tensor, plan: MemoryPlan) -> _End:
+    info = _info(tensor)
+    return _End(
+        c_name=info.name,
+        size_bytes=info.size_bytes,
+        elements=tensor.elements,
+        type_code=_TYPE_CODES[tensor.dtype],
+        scale_hex=f"{info.scale.hex()}f",
+        zero_point=info.zero_point,
+        offset=plan.offsets[tensor.index],
+    )
+
+
+@dataclass(frozen=True)
+class _ConstantText:
+    symbol: str
+    c_type: str
+    count: int
+    section: str
+    values: str
+
+
+@dataclass(frozen=True)
+class _ParamsText:
+    symbol: str
+    struct: str
+    fields: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class _LayerText:
+    index: int
+    comment: str
+    constants: tuple[_ConstantText, ...]
+    params: tuple[_ParamsText, ...]
+    calls: tuple[str, ...]
+
+
+def _layer(graph: Graph, step: Step, plan: MemoryPlan) -> _LayerText:
+    """One layer's constants, parameter blocks and calls."""
+    index = step.op.index
+    prefix = f"layer_{index}"
+    pointers = {
+        **_pointers("in", step.op.inputs, plan, "const void *"),
+        **_pointers("out", step.op.outputs, plan, "void *"),
+        "scratch": f"(void *)(arena + {plan.scratch_offsets.get(index, 0)}u)",
+    }
+    symbols = {f"const:{c.name}": f"{prefix}_{c.name}" for c in step.lowering.constants}
+    params = []
+    calls = []
+    for number, call in enumerate(step.lowering.calls):
+        symbol = f"{prefix}_params" + (f"_{number}" if len(step.lowering.calls) > 1 else "")
+        fields = tuple((name, _fill(value, symbols)) for name, value in call.fields.items())
+        params.append(_ParamsText(symbol, call.struct, fields))
+        arguments = [f"&{symbol}", *(_fill(a, {**pointers, **symbols}) for a in call.arguments)]
+        calls.append(f"{step.kernel.symbol}({', '.join(arguments)});")
+    if step.lowering.alias:
+        calls.append(
+            f"/* {graph.label(step.op)}: its output is its input's memory */".replace("(", "").replace(")", "")
+        )
+    comment = f"{_c_string(graph.label(step.op))}, {step.lowering.macs} MACs"
+    constants = tuple(_constant(prefix, c) for c in step.lowering.constants)
+    return _LayerText(index, comment, constants, tuple(params), tuple(calls))
+
+
+def _pointers(role: str, tensors: tuple[int, ...], plan: MemoryPlan, c_type: str) -> dict[str, str]:
+    offsets = plan.offsets
+    return {f"{role}{i}": f"({c_type})(arena + {offsets[t]}u)" for i, t in enumerate(tensors) if t in offsets}
+
+
+def _fill(text: str, values: dict[str, str]) -> str:
+    return re.sub(r"\{([a-z]+[0-9]*|const:\w+)\}", lambda m: values[m.group(1)], text)
+
+
+def _constant(prefix: str, constant: Constant) -> _ConstantText:
+    values = np.frombuffer(constant.data, np.dtype(_NUMPY[constant.c_type]).newbyteorder("<"))
+    if constant.c_type == "int32_t":  # INT32_MIN has no literal of its own type in C
+        words = ["(-2147483647 - 1)" if v == -(1 << 31) else str(v) for v in values.tolist()]
+    elif constant.c_type == "float":
+        words = [f"{v.hex()}f" for v in values.tolist()]
+    else:
+        words = list(map(str, values.tolist()))
+    per_line = 24 if constant.c_type.startswith(("int8", "uint8")) else 8
+    lines = [",".join(words[i : i + per_line]) for i in range(0, len(words), per_line)]
+    return _ConstantText(
+        symbol=f"{prefix}_{constant.name}",
+        c_type=constant.c_type,
+        count=len(words),
+        section=_SECTIONS[constant.section],
+        values=",\n".join(lines),
+    )
+
+
+def _c_string(text: str) -> str:
+    """A name that neither ends a string nor a comment, whatever the file called it; at most 96 characters."""
+    safe = "".join(c if c.isascii() and (c.isalnum() or c in " _-./:;()#[],=+") else "_" for c in text)
+    return safe.replace("*/", "__").replace("/*", "__")[:96]

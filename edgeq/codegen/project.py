@@ -1,0 +1,143 @@
+"""The firmware around a model: runtime, board, linker script, Makefile and README.
+
+Everything comes from `firmware_templates/`: `runtime/` and `boards/<soc.firmware>/` as they are, `boards/*.j2`
+with the target's and the model's values put in. The flags of both compilers are here too, because the folder's
+own Makefile and `edgeq.toolchains` must build the same image.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgeq import resources
+from edgeq.codegen.tree import MANIFEST_NAME, Manifest
+from edgeq.errors import UnsupportedError
+from edgeq.target import MemoryUse, Target
+
+STACK_BYTES = 2048
+"""What the linker script reserves for the stack unless told otherwise."""
+
+LINKER_SCRIPT = "board/linker.ld"
+
+C_FLAGS = (
+    "-std=c11",
+    "-O2",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-ffreestanding",
+    "-ffunction-sections",
+    "-fdata-sections",
+    "-fomit-frame-pointer",
+    "-fno-unwind-tables",
+    "-fno-asynchronous-unwind-tables",
+    "-DMODEL_LAYER_HOOK",
+    "-I.",
+    "-Iruntime/libc",
+)
+"""For every source, relative to the tree's root. runtime/libc has the <string.h> that zig lacks; the layer
+hook makes the model call `model_layer_done` after each layer."""
+
+ZIG_C_FLAGS = ("-g0",)
+GCC_C_FLAGS = ("-fno-tree-loop-distribute-patterns",)
+"""gcc would make the loops of memcpy() calls of memcpy(), freestanding or not."""
+
+ZIG_LINK_FLAGS = ("-O2", "-g0", "-Wl,--gc-sections", "-Wl,--build-id=none")
+GCC_LINK_FLAGS = ("-nostdlib", "-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,--fatal-warnings")
+GCC_LIBRARIES = ("-lgcc",)
+"""Last on the command line. libgcc (zig: compiler_rt, by itself) has what the core can't do in hardware."""
+
+_USES: tuple[MemoryUse, ...] = ("code", "weights", "arena", "data", "stack")
+_FOLDERS = ("board", "kernels", "runtime", "runtime/libc")
+
+
+def zig_machine_flags(target: Target) -> tuple[str, ...]:
+    """How `zig cc` is told the core."""
+    compiler = target.core.compiler
+    return ("-target", compiler.zig_target, f"-mcpu={compiler.zig_cpu}")
+
+
+def gcc_machine_flags(target: Target) -> tuple[str, ...]:
+    """How arm-none-eabi-gcc is told the core."""
+    return target.core.compiler.gcc_flags
+
+
+def firmware_files(target: Target, manifest: Manifest, stack_bytes: int = STACK_BYTES) -> dict[str, bytes]:
+    """Every file of the firmware project except model.* and kernels/.
+
+    Args:
+        stack_bytes: reserved for the stack; rounded up to a multiple of 8.
+
+    Returns:
+        Relative POSIX path → contents.
+
+    Raises:
+        UnsupportedError: there is no firmware for the target's chip.
+    """
+    boards = resources.folder("firmware_templates") / "boards"
+    board = boards / target.soc.firmware
+    if not target.soc.firmware or not board.is_dir():
+        raise UnsupportedError(
+            f"there is no firmware for the {target.soc.title}",
+            where=target.name,
+            next_step="use model.h, model.c and kernels/ of the build in a project of your own",
+            soc=target.soc.name,
+        )
+    runtime = resources.folder("firmware_templates") / "runtime"
+    files = {f"runtime/{path}": data for path, data in _folder(runtime).items()}
+    files["main.c"] = files.pop("runtime/main.c")
+    files |= {f"board/{path}": data for path, data in _folder(board).items()}
+    values = _values(target, manifest, -(-stack_bytes // 8) * 8)
+    for template, path in (
+        ("linker.ld.j2", LINKER_SCRIPT),
+        ("config.h.j2", "board/config.h"),
+        ("Makefile.j2", "Makefile"),
+        ("README.md.j2", "README.md"),
+    ):
+        files[path] = _render(boards / template, values)
+    files[MANIFEST_NAME] = manifest.to_json().encode()
+    return files
+
+
+def _folder(root: Path) -> dict[str, bytes]:
+    """The C of a folder and its subfolders."""
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in sorted(root.rglob("*"))
+        if path.suffix in (".c", ".h", ".S")
+    }
+
+
+def _values(target: Target, manifest: Manifest, stack_bytes: int) -> dict[str, object]:
+    regions = {use: target.memory_for(use)[0].name for use in _USES}
+    return {
+        "target": target.name,
+        "board_title": target.board.title,
+        "model": manifest.model_name,
+        "manifest": manifest,
+        "clock_hz": target.clock_hz,
+        "baud": target.board.console.baud,
+        "console": target.board.console.peripheral,
+        "input_bytes": sum(tensor.size_bytes for tensor in manifest.inputs),
+        "stack_bytes": stack_bytes,
+        "memories": tuple(m for m in target.soc.memory if m.name in regions.values()),
+        "regions": regions,
+        "vector_alignment": 1 << (4 * (16 + target.soc.interrupts) - 1).bit_length(),
+        "folders": _FOLDERS,
+        "flags": C_FLAGS,
+        "zig_machine": (*zig_machine_flags(target), *ZIG_C_FLAGS),
+        "gcc_machine": (*gcc_machine_flags(target), *GCC_C_FLAGS),
+        "zig_link": ZIG_LINK_FLAGS,
+        "gcc_link": GCC_LINK_FLAGS,
+        "gcc_libraries": GCC_LIBRARIES,
+        "linker_script": LINKER_SCRIPT,
+    }
+
+
+def _render(template: Path, values: dict[str, object]) -> bytes:
+    import jinja2
+
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined, keep_trailing_newline=True, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(template.read_text(encoding="utf-8")).render(values).encode()

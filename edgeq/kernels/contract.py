@@ -1,0 +1,145 @@
+"""What a row of the kernel table says, and what a kernel makes of one operator.
+
+A rule is a function with a docstring. The docstring is its documentation and, filled in with the facts
+that the function returns, the message a user reads: there is no second text that could drift.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from edgeq.graph import Graph, Op
+
+Facts = Mapping[str, object]
+Rule = Callable[[Graph, Op], Facts | None]
+"""None when the operator keeps the rule; else the facts that fill its docstring."""
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A rule that an operator breaks.
+
+    Attributes:
+        rule: the function's name, a stable identifier.
+        message: the rule's docstring with the facts filled in.
+    """
+
+    rule: str
+    message: str
+    facts: Facts
+
+
+@dataclass(frozen=True)
+class Constant:
+    """Bytes that the generated code holds in flash for one operator.
+
+    Attributes:
+        name: suffix of the C symbol ("weights", "bias").
+        c_type: element type in C.
+        data: little-endian contents.
+        section: "weights" counts as the model's weights; "parameters" as its other constants.
+    """
+
+    name: str
+    c_type: Literal["int8_t", "uint8_t", "int16_t", "uint16_t", "int32_t", "uint32_t", "float"]
+    data: bytes
+    section: Literal["weights", "parameters"] = "weights"
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a kernel's C function.
+
+    Attributes:
+        arguments: C expressions. `{in0}`, `{out0}`, `{scratch}` stand for pointers into the arena (typed
+            `const void *` and `void *`), `{const:NAME}` for a constant of the lowering.
+        struct: C type of the parameter struct, passed by address as the first argument.
+        fields: the struct's members as C expressions (the same placeholders for constants).
+    """
+
+    arguments: tuple[str, ...]
+    struct: str
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Lowering:
+    """One operator as calls of its kernel.
+
+    Attributes:
+        scratch_bytes: arena bytes needed only while the kernel runs.
+        in_place: input positions whose memory the (first) output may take over.
+        alias: the output is the first input's memory, unchanged: no call at all.
+        macs: multiply-accumulates, as the field counts them (padding included).
+    """
+
+    calls: tuple[Call, ...] = ()
+    constants: tuple[Constant, ...] = ()
+    scratch_bytes: int = 0
+    in_place: tuple[int, ...] = ()
+    alias: bool = False
+    macs: int = 0
+
+    @classmethod
+    def of_call(
+        cls,
+        arguments: tuple[str, ...],
+        struct: str,
+        fields: Mapping[str, str],
+        *,
+        constants: tuple[Constant, ...] = (),
+        scratch_bytes: int = 0,
+        in_place: tuple[int, ...] = (),
+        macs: int = 0,
+    ) -> Lowering:
+        """The usual case: a single call."""
+        call = Call(arguments, struct, MappingProxyType(dict(fields)))
+        return cls((call,), constants, scratch_bytes, in_place, macs=macs)
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One row of the table.
+
+    Attributes:
+        symbol: the C function.
+        op: the operator it serves, by its TensorFlow Lite name.
+        types: what it computes with, for people ("int8").
+        max_version: the newest operator version whose meaning it covers.
+        requires: features a core must have (Core.isa); () runs everywhere.
+        sources: files below firmware_templates/kernels that hold it.
+        rules: what must hold of an operator; all are checked, in order.
+        lower: makes the call, once every rule holds.
+        why: why it exists beside the portable one, and when it is chosen.
+        exact: "" when every output byte equals the reference's; else the tolerance in words.
+    """
+
+    symbol: str
+    op: str
+    types: str
+    max_version: int
+    sources: tuple[str, ...]
+    rules: tuple[Rule, ...]
+    lower: Callable[[Graph, Op], Lowering]
+    requires: tuple[str, ...] = ()
+    why: str = ""
+    exact: str = ""
+
+    def violations(self, graph: Graph, op: Op) -> tuple[Violation, ...]:
+        """Every rule that this operator breaks."""
+        found = []
+        for rule in self.rules:
+            facts = rule(graph, op)
+            if facts is not None:
+                found.append(Violation(rule.__name__, describe(rule, facts), facts))
+        return tuple(found)
+
+
+def describe(rule: Rule, facts: Facts) -> str:
+    """A rule's docstring with its facts filled in."""
+    text = " ".join(inspect.cleandoc(rule.__doc__ or rule.__name__).split())
+    return text.format_map(dict(facts))

@@ -1,0 +1,146 @@
+"""What CONV_2D and DEPTHWISE_CONV_2D share: their tensors, rules and packed parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeq.graph import DType, Graph, Op, Tensor
+from edgeq.kernels import arithmetic, rules, windows
+from edgeq.kernels.arithmetic import Multiplier
+from edgeq.kernels.contract import Constant, Facts, Lowering, Rule
+
+INT8 = (DType.INT8,)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A convolution taken apart.
+
+    Attributes:
+        weights: int8, [out_c][filter_h][filter_w][in_c / groups], depthwise [filter_h][filter_w][out_c].
+        bias: int32, (out_c,); zeros where the operator has none.
+        multipliers: one per output channel.
+    """
+
+    window: windows.Window
+    inp: Tensor
+    out: Tensor
+    weights: npt.NDArray[np.int8]
+    bias: npt.NDArray[np.int32]
+    multipliers: tuple[Multiplier, ...]
+    act_min: int
+    act_max: int
+
+
+def parts(graph: Graph, op: Op) -> Parts:
+    """Take a convolution apart; its rules hold."""
+    inp, weights, out = graph.input_of(op, 0), graph.input_of(op, 1), graph.output_of(op)
+    bias = graph.input_of(op, 2)
+    assert inp is not None and weights is not None and weights.data is not None
+    channels = out.shape[3]
+    values = np.zeros(channels, np.int32) if bias is None or bias.data is None else bias.data.astype(np.int32)
+    low, high = arithmetic.activation_range(op.text("fused_activation_function", "NONE"), out)
+    return Parts(
+        window=windows.window_of(inp, out, op, weights.shape[1], weights.shape[2]),
+        inp=inp,
+        out=out,
+        weights=weights.data.astype(np.int8),
+        bias=values.reshape(-1),
+        multipliers=arithmetic.convolution_multipliers(inp, weights, out, channels),
+        act_min=low,
+        act_max=high,
+    )
+
+
+def lower_portable(graph: Graph, op: Op, group: int, macs: int) -> Lowering:
+    """The portable kernels' call: weights as in the file."""
+    p = parts(graph, op)
+    return Lowering.of_call(
+        arguments=("{in0}", "{out0}"),
+        struct="edgeq_conv_params",
+        fields={
+            "window": p.window.initializer(),
+            "weights": "{const:weights}",
+            "bias": "{const:bias}",
+            "scales": "(const edgeq_scale *){const:scales}",
+            "in_zero": str(arithmetic.zero_point_of(p.inp)),
+            "out_zero": str(arithmetic.zero_point_of(p.out)),
+            "act_min": str(p.act_min),
+            "act_max": str(p.act_max),
+            "group": str(group),
+        },
+        constants=(
+            Constant("weights", "int8_t", p.weights.tobytes()),
+            Constant("bias", "int32_t", p.bias.astype("<i4").tobytes()),
+            Constant("scales", "int32_t", scale_pairs(p.multipliers), "parameters"),
+        ),
+        macs=macs,
+    )
+
+
+def scale_pairs(multipliers: tuple[Multiplier, ...]) -> bytes:
+    """`edgeq_scale` records: multiplier, shift."""
+    return np.array([[m.value, m.shift] for m in multipliers], "<i4").tobytes()
+
+
+def weights_are_symmetric(graph: Graph, op: Op) -> Facts | None:
+    """The weights '{tensor}' have the zero point {zero_point}; int8 weights are symmetric (0) in TensorFlow Lite's
+    scheme: convert the model again."""
+    weights = graph.input_of(op, 1)
+    if weights is None or weights.quant is None or not np.any(weights.quant.zero_point):
+        return None
+    return {"tensor": weights.name, "zero_point": int(weights.quant.zero_point[0])}
+
+
+def weight_scales(axis: int) -> Rule:
+    """A rule: one scale, or one per output channel along `axis`."""
+
+    def weight_scales_fit(graph: Graph, op: Op) -> Facts | None:
+        """The weights '{tensor}' of shape {shape} have {scales} scales along dimension {dimension}; one, or one per
+        output channel, is what the kernels take."""
+        weights = graph.input_of(op, 1)
+        assert weights is not None
+        quant = weights.quant
+        sound = quant is not None and arithmetic.usable(quant)
+        if quant is not None and sound and (not quant.per_channel or quant.quantized_dimension == axis):
+            return None
+        return {
+            "tensor": weights.name,
+            "shape": list(weights.shape),
+            "scales": quant.scale.size if quant else 0,
+            "dimension": quant.quantized_dimension if quant else 0,
+        }
+
+    return weight_scales_fit
+
+
+def bias_fits(graph: Graph, op: Op) -> Facts | None:
+    """The bias '{tensor}' has {elements} elements for {channels} output channels: the file is damaged."""
+    bias, out = graph.input_of(op, 2), graph.output_of(op)
+    if bias is None or bias.elements == out.shape[-1]:
+        return None
+    return {"tensor": bias.name, "elements": bias.elements, "channels": out.shape[-1]}
+
+
+def convolution_rules(axis: int) -> tuple[Rule, ...]:
+    """The rules of both convolutions; output channels run along `axis` of the weights."""
+    return (
+        rules.arity(2, 3),
+        rules.shapes_are_static,
+        rules.nothing_is_empty,
+        rules.types((INT8, INT8, (DType.INT32,)), INT8),
+        rules.constant(1, "weights"),
+        rules.constant(2, "biases"),
+        rules.rank(0, (4,)),
+        rules.rank(1, (4,)),
+        windows.geometry(filter_from_options=False),
+        rules.quantization_is_usable(0),
+        weight_scales(axis),
+        weights_are_symmetric,
+        bias_fits,
+        rules.activation_is_known,
+        rules.activations_come_from_the_arena,
+    )

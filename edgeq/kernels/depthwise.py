@@ -1,0 +1,50 @@
+"""DEPTHWISE_CONV_2D."""
+
+from __future__ import annotations
+
+from edgeq.graph import Graph, Op
+from edgeq.kernels.contract import Facts, Kernel, Lowering
+from edgeq.kernels.convolution import convolution_rules, lower_portable, parts
+
+
+def macs(graph: Graph, op: Op) -> int:
+    """Multiply-accumulates, those that fall on padding included."""
+    p = parts(graph, op)
+    return p.window.positions * p.weights.size
+
+
+def channels_fit(graph: Graph, op: Op) -> Facts | None:
+    """The weights {weights} and the depth multiplier {multiplier} don't fit the input's {in_c} and the output's {out_c}
+    channels: the file is damaged."""
+    inp, weights, out = graph.input_of(op, 0), graph.input_of(op, 1), graph.output_of(op)
+    assert inp is not None and weights is not None
+    in_c, out_c = inp.shape[3], out.shape[3]
+    if weights.shape[0] == 1 and weights.shape[3] == out_c and out_c % in_c == 0:
+        return None  # the reference takes out_c / in_c too, whatever the option says
+    return {
+        "weights": list(weights.shape),
+        "multiplier": op.integer("depth_multiplier"),
+        "in_c": in_c,
+        "out_c": out_c,
+    }
+
+
+def _lower(graph: Graph, op: Op) -> Lowering:
+    window = parts(graph, op).window
+    return lower_portable(graph, op, group=window.out_c // window.in_c, macs=macs(graph, op))
+
+
+RULES = (*convolution_rules(axis=3), channels_fit)
+
+KERNELS = (
+    Kernel(
+        symbol="edgeq_depthwise_conv_2d_s8",
+        op="DEPTHWISE_CONV_2D",
+        types="int8",
+        max_version=6,
+        sources=("portable/depthwise_conv_2d_s8.c",),
+        rules=RULES,
+        lower=_lower,
+        why="every core; any filter, stride, dilation and depth multiplier",
+    ),
+)

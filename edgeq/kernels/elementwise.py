@@ -1,0 +1,162 @@
+"""ADD and MUL, with broadcasting."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+
+from edgeq.graph import Graph, Op, Tensor
+from edgeq.kernels import arithmetic, rules, windows
+from edgeq.kernels.arithmetic import Multiplier
+from edgeq.kernels.contract import Constant, Facts, Kernel, Lowering
+from edgeq.kernels.convolution import INT8
+
+_RANK = 6
+
+
+def shapes_broadcast(graph: Graph, op: Op) -> Facts | None:
+    """The shapes {a} and {b} don't broadcast to {out}: the file is damaged."""
+    a, b, out = graph.input_of(op, 0), graph.input_of(op, 1), graph.output_of(op)
+    assert a is not None and b is not None
+    try:
+        if tuple(np.broadcast_shapes(a.shape, b.shape)) == out.shape and len(out.shape) <= _RANK:
+            return None
+    except ValueError:
+        pass
+    return {"a": list(a.shape), "b": list(b.shape), "out": list(out.shape)}
+
+
+def broadcast_strides(shape: tuple[int, ...], out: tuple[int, ...]) -> tuple[int, ...]:
+    """Elements to step per output dimension (0 repeats), padded in front to six dimensions."""
+    padded = (1,) * (_RANK - len(shape)) + shape
+    target = (1,) * (_RANK - len(out)) + out
+    strides = [prod(padded[d + 1 :]) for d in range(_RANK)]
+    return tuple(0 if padded[d] == 1 and target[d] != 1 else strides[d] for d in range(_RANK))
+
+
+def merged(out: tuple[int, ...], *strides: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]:
+    """Fewer, longer loops: neighbouring dimensions that all inputs step through evenly become one."""
+    sizes = list((1,) * (_RANK - len(out)) + out)
+    steps = [list(s) for s in strides]
+    d = _RANK - 1
+    while d > 0:
+        if sizes[d - 1] == 1 or all(s[d - 1] == s[d] * sizes[d] for s in steps):
+            if sizes[d - 1] != 1:
+                sizes[d] *= sizes[d - 1]
+            for values in (sizes, *steps):
+                del values[d - 1]
+            sizes.insert(0, 1)
+            for values in steps:
+                values.insert(0, 0)
+            if all(size == 1 for size in sizes[:d]):
+                break
+        else:
+            d -= 1
+    return tuple(sizes), tuple(tuple(s) for s in steps)
+
+
+def _array(values: tuple[int, ...]) -> str:
+    return "{" + ", ".join(map(str, values)) + "}"
+
+
+def scale_initializer(m: Multiplier) -> str:
+    """An `edgeq_scale` in C."""
+    return f"{{{m.value}, {m.shift}}}"
+
+
+def _operand(tensor: Tensor, position: int) -> tuple[str, tuple[Constant, ...]]:
+    if tensor.data is None:
+        return f"{{in{position}}}", ()
+    name = f"operand{position}"
+    return f"{{const:{name}}}", (Constant(name, "int8_t", tensor.data.astype(np.int8).tobytes()),)
+
+
+def _lower(graph: Graph, op: Op, scales: tuple[Multiplier, Multiplier, Multiplier], left_shift: int) -> Lowering:
+    a, b, out = graph.input_of(op, 0), graph.input_of(op, 1), graph.output_of(op)
+    assert a is not None and b is not None
+    sizes, (stride0, stride1) = merged(
+        out.shape, broadcast_strides(a.shape, out.shape), broadcast_strides(b.shape, out.shape)
+    )
+    first, first_constants = _operand(a, 0)
+    second, second_constants = _operand(b, 1)
+    in_place = tuple(i for i, t in enumerate((a, b)) if not t.is_constant and t.shape == out.shape)
+    return Lowering.of_call(
+        arguments=(first, second, "{out0}"),
+        struct="edgeq_binary_params",
+        fields={
+            "size": _array(sizes),
+            "stride0": _array(stride0),
+            "stride1": _array(stride1),
+            "zero0": str(arithmetic.zero_point_of(a)),
+            "zero1": str(arithmetic.zero_point_of(b)),
+            "out_zero": str(arithmetic.zero_point_of(out)),
+            "scale0": scale_initializer(scales[0]),
+            "scale1": scale_initializer(scales[1]),
+            "out_scale": scale_initializer(scales[2]),
+            "left_shift": str(left_shift),
+            **windows.activation_fields(op, out),
+        },
+        constants=(*first_constants, *second_constants),
+        in_place=in_place,
+    )
+
+
+_ADD_HEADROOM_BITS = 20  # tensorflow/lite/kernels/add.cc: left_shift for 8-bit inputs
+
+
+def _lower_add(graph: Graph, op: Op) -> Lowering:
+    a, b, out = graph.input_of(op, 0), graph.input_of(op, 1), graph.output_of(op)
+    assert a is not None and b is not None
+    s0, s1, s_out = (float(arithmetic.scale_of(t)) for t in (a, b, out))
+    twice = 2 * max(s0, s1)
+    scales = (
+        arithmetic.quantize_multiplier(s0 / twice),
+        arithmetic.quantize_multiplier(s1 / twice),
+        arithmetic.quantize_multiplier(twice / ((1 << _ADD_HEADROOM_BITS) * s_out)),
+    )
+    return _lower(graph, op, scales, _ADD_HEADROOM_BITS)
+
+
+def _lower_mul(graph: Graph, op: Op) -> Lowering:
+    a, b, out = graph.input_of(op, 0), graph.input_of(op, 1), graph.output_of(op)
+    assert a is not None and b is not None
+    # mul.cc computes this product and quotient in float before it widens them.
+    real = np.float32(np.float32(arithmetic.scale_of(a) * arithmetic.scale_of(b)) / arithmetic.scale_of(out))
+    unused = Multiplier(0, 0)
+    return _lower(graph, op, (unused, unused, arithmetic.quantize_multiplier(float(real))), 0)
+
+
+_RULES = (
+    rules.arity(2, 2),
+    rules.shapes_are_static,
+    rules.nothing_is_empty,
+    rules.types((INT8, INT8), INT8),
+    shapes_broadcast,
+    rules.quantization_is_usable(0, 1),
+    rules.activation_is_known,
+    rules.activations_come_from_the_arena,
+)
+
+KERNELS = (
+    Kernel(
+        symbol="edgeq_add_s8",
+        op="ADD",
+        types="int8",
+        max_version=4,
+        sources=("portable/binary_s8.c",),
+        rules=_RULES,
+        lower=_lower_add,
+        why="every core; broadcasting",
+    ),
+    Kernel(
+        symbol="edgeq_mul_s8",
+        op="MUL",
+        types="int8",
+        max_version=5,
+        sources=("portable/binary_s8.c",),
+        rules=_RULES,
+        lower=_lower_mul,
+        why="every core; broadcasting",
+    ),
+)

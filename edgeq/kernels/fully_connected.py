@@ -1,0 +1,136 @@
+"""FULLY_CONNECTED."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeq.graph import DType, Graph, Op, Tensor
+from edgeq.kernels import arithmetic, rules
+from edgeq.kernels.arithmetic import Multiplier
+from edgeq.kernels.contract import Constant, Facts, Kernel, Lowering
+from edgeq.kernels.convolution import INT8, bias_fits, scale_pairs, weight_scales
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The operator taken apart: weights int8 [outputs][depth], bias int32 (outputs,), one multiplier or one each."""
+
+    rows: int
+    depth: int
+    outputs: int
+    inp: Tensor
+    out: Tensor
+    weights: npt.NDArray[np.int8]
+    weights_zero: int
+    bias: npt.NDArray[np.int32]
+    multipliers: tuple[Multiplier, ...]
+    act_min: int
+    act_max: int
+
+
+def parts(graph: Graph, op: Op) -> Parts:
+    """Take it apart; its rules hold."""
+    inp, weights, out = graph.input_of(op, 0), graph.input_of(op, 1), graph.output_of(op)
+    bias = graph.input_of(op, 2)
+    assert inp is not None and weights is not None and weights.data is not None and weights.quant is not None
+    outputs, depth = weights.shape
+    if weights.quant.per_channel:
+        multipliers = arithmetic.convolution_multipliers(inp, weights, out, outputs)
+    else:
+        multipliers = (arithmetic.fully_connected_multiplier(inp, weights, bias, out),)
+    values = np.zeros(outputs, np.int32) if bias is None or bias.data is None else bias.data.astype(np.int32)
+    low, high = arithmetic.activation_range(op.text("fused_activation_function", "NONE"), out)
+    return Parts(
+        rows=inp.elements // depth,
+        depth=depth,
+        outputs=outputs,
+        inp=inp,
+        out=out,
+        weights=weights.data.astype(np.int8),
+        weights_zero=arithmetic.zero_point_of(weights),
+        bias=values.reshape(-1),
+        multipliers=multipliers,
+        act_min=low,
+        act_max=high,
+    )
+
+
+def shapes_fit(graph: Graph, op: Op) -> Facts | None:
+    """Input {in_shape}, weights {weights} and output {out_shape} don't belong together: the file is damaged."""
+    inp, weights, out = graph.input_of(op, 0), graph.input_of(op, 1), graph.output_of(op)
+    assert inp is not None and weights is not None
+    if len(weights.shape) == 2:
+        outputs, depth = weights.shape
+        whole_rows = inp.elements % depth == 0 and out.shape[-1:] == (outputs,)
+        if whole_rows and out.elements == inp.elements // depth * outputs:
+            return None
+    return {"in_shape": list(inp.shape), "weights": list(weights.shape), "out_shape": list(out.shape)}
+
+
+def weights_are_plain(graph: Graph, op: Op) -> Facts | None:
+    """The weights are stored in the format {format}; only DEFAULT is meant for other runtimes than the one it was
+    shuffled for: convert the model again."""
+    layout = op.text("weights_format", "DEFAULT")
+    return None if layout == "DEFAULT" else {"format": layout}
+
+
+RULES = (
+    rules.arity(2, 3),
+    rules.shapes_are_static,
+    rules.nothing_is_empty,
+    rules.types((INT8, INT8, (DType.INT32,)), INT8),
+    rules.constant(1, "weights"),
+    rules.constant(2, "biases"),
+    shapes_fit,
+    weights_are_plain,
+    rules.quantization_is_usable(0),
+    weight_scales(axis=0),
+    bias_fits,
+    rules.activation_is_known,
+    rules.activations_come_from_the_arena,
+)
+
+
+def _lower(graph: Graph, op: Op) -> Lowering:
+    p = parts(graph, op)
+    return Lowering.of_call(
+        arguments=("{in0}", "{out0}"),
+        struct="edgeq_fully_connected_params",
+        fields={
+            "rows": str(p.rows),
+            "depth": str(p.depth),
+            "outputs": str(p.outputs),
+            "weights": "{const:weights}",
+            "bias": "{const:bias}",
+            "scales": "(const edgeq_scale *){const:scales}",
+            "scale_step": "1" if len(p.multipliers) > 1 else "0",
+            "in_zero": str(arithmetic.zero_point_of(p.inp)),
+            "weights_zero": str(p.weights_zero),
+            "out_zero": str(arithmetic.zero_point_of(p.out)),
+            "act_min": str(p.act_min),
+            "act_max": str(p.act_max),
+        },
+        constants=(
+            Constant("weights", "int8_t", p.weights.tobytes()),
+            Constant("bias", "int32_t", p.bias.astype("<i4").tobytes()),
+            Constant("scales", "int32_t", scale_pairs(p.multipliers), "parameters"),
+        ),
+        macs=p.rows * p.weights.size,
+    )
+
+
+KERNELS = (
+    Kernel(
+        symbol="edgeq_fully_connected_s8",
+        op="FULLY_CONNECTED",
+        types="int8",
+        max_version=12,
+        sources=("portable/fully_connected_s8.c",),
+        rules=RULES,
+        lower=_lower,
+        why="every core; weights with a zero point everywhere",
+    ),
+)

@@ -1,0 +1,73 @@
+"""All rows, best first for each operator, and the choice among them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgeq.graph import Graph, Op
+from edgeq.kernels import (
+    activations,
+    conv,
+    data_movement,
+    depthwise,
+    elementwise,
+    fully_connected,
+    mean,
+    pooling,
+    quantize,
+    softmax,
+)
+from edgeq.kernels.contract import Kernel, Violation
+from edgeq.target import Core
+
+KERNELS: tuple[Kernel, ...] = (
+    *conv.KERNELS,
+    *depthwise.KERNELS,
+    *fully_connected.KERNELS,
+    *pooling.KERNELS,
+    *elementwise.KERNELS,
+    *activations.KERNELS,
+    *softmax.KERNELS,
+    *mean.KERNELS,
+    *quantize.KERNELS,
+    *data_movement.KERNELS,
+)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The kernel for one operator on one core, or why there is none.
+
+    Attributes:
+        kernel: None when no row can serve it.
+        violations: then, what stands in the way (of the portable row, which asks least).
+    """
+
+    kernel: Kernel | None
+    violations: tuple[Violation, ...] = ()
+
+
+def operators() -> tuple[str, ...]:
+    """The operators that have a row, sorted."""
+    return tuple(sorted({k.op for k in KERNELS}))
+
+
+def choose(graph: Graph, op: Op, core: Core) -> Choice:
+    """The first row that the core can run and whose rules the operator keeps."""
+    violations: tuple[Violation, ...] = ()
+    rows = [k for k in KERNELS if k.op == op.kind and set(k.requires) <= set(core.isa)]
+    if not rows:
+        known = ", ".join(operators())
+        name = op.custom_name or op.kind
+        message = f"{name} has no kernel; edgeq has {known}"
+        return Choice(None, (Violation("operator_has_a_kernel", message, {"op": name}),))
+    for kernel in rows:
+        if op.version > kernel.max_version:
+            message = f"version {op.version} of {op.kind} is newer than the {kernel.max_version} that edgeq knows"
+            facts = {"version": op.version, "known": kernel.max_version}
+            violations = (Violation("version_is_known", message, facts),)
+            continue
+        violations = kernel.violations(graph, op)
+        if not violations:
+            return Choice(kernel)
+    return Choice(None, violations)
