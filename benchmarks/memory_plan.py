@@ -1,0 +1,44 @@
+"""How long planning takes and how far from the lower bound it stays, over networks of several sizes.
+
+    python benchmarks/memory_plan.py
+
+Networks are random: each operator reads the tensor before it and one up to four back, has scratch, and
+every other one may work in place. The seed is fixed, so that sizes repeat from run to run; times don't.
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from edgeq.graph import DType, Graph, Op, Tensor
+from edgeq.kernels import Lowering
+from edgeq.memory import plan_memory
+
+
+def network(count: int, random: np.random.Generator) -> tuple[Graph, list[Lowering]]:
+    """A random network of `count` operators, and what they ask of memory."""
+    sizes = [int(s) for s in random.integers(100, 20_000, count + 1)]
+    tensors = tuple(Tensor(i, f"t{i}", (size,), DType.INT8) for i, size in enumerate(sizes))
+    ops = tuple(Op(i, "ADD", 1, (max(0, i - int(random.integers(0, 4))), i), (i + 1,)) for i in range(count))
+    asks = [
+        Lowering(scratch_bytes=int(random.integers(0, 2000)), in_place=(0, 1) if i % 2 else ()) for i in range(count)
+    ]
+    return Graph("random", "", "0" * 64, 0, tensors, ops, (0,), (count,)), asks
+
+
+def main() -> None:
+    """Print one row per size."""
+    print(f"{'operators':>9} {'ms':>8} {'arena B':>9} {'bound B':>9} {'above':>7}")
+    for count in (10, 50, 200, 800):
+        graph, asks = network(count, np.random.default_rng(count))
+        started = time.perf_counter()
+        plan = plan_memory(graph, asks)
+        spent_ms = (time.perf_counter() - started) * 1000
+        above = plan.arena_bytes / plan.lower_bound_bytes - 1
+        print(f"{count:>9} {spent_ms:>8.1f} {plan.arena_bytes:>9,} {plan.lower_bound_bytes:>9,} {above:>7.1%}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""Which buffers a network needs, how large, and from which operator to which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edgeq.errors import UnsupportedError
+from edgeq.graph import Graph, Op
+from edgeq.kernels.contract import Lowering
+from edgeq.units import align_up
+
+
+@dataclass(frozen=True)
+class Lifetime:
+    """One buffer before it has a place.
+
+    Attributes:
+        tensors: the tensors that are these bytes; () for scratch.
+        scratch_of: operator index, -1 for tensors.
+        first, last: operator indices, both included; -1 and len(ops) are the model's ends.
+        size_bytes: a multiple of the alignment; 0 for tensors without elements.
+        takes_over: index of the lifetime whose memory this one continues at `first`, -1 if none.
+    """
+
+    tensors: tuple[int, ...]
+    scratch_of: int
+    first: int
+    last: int
+    size_bytes: int
+    takes_over: int = -1
+
+
+@dataclass
+class _Group:
+    """Tensors that share memory because one operator hands the same bytes on."""
+
+    tensors: list[int]
+    first: int
+    last: int
+    size_bytes: int
+    fixed: bool  # a variable tensor: kept from one inference to the next
+    takes_over: int = -1
+    taken: bool = False
+
+
+def lifetimes(
+    graph: Graph, lowerings: Sequence[Lowering], alignment: int = 16, in_place: bool = True
+) -> tuple[Lifetime, ...]:
+    """Every buffer of the arena, in the order of `first`.
+
+    Model inputs live from the start to their last reader, model outputs to the end, variable tensors
+    always; what an operator writes and nobody reads lives while it runs. Constants have no buffer.
+
+    Args:
+        lowerings: one per operator.
+        in_place: whether outputs may take over a dying input's memory where the kernel can do that.
+
+    Raises:
+        UnsupportedError: an operator that only renames memory is given a constant or a variable.
+    """
+    groups, group_of = _groups(graph, lowerings, alignment)
+    if in_place:
+        for op, lowering in zip(graph.ops, lowerings, strict=True):
+            _take_over(op, lowering, groups, group_of)
+    found = [Lifetime(tuple(g.tensors), -1, g.first, g.last, g.size_bytes, g.takes_over) for g in groups] + [
+        Lifetime((), op.index, op.index, op.index, align_up(lowering.scratch_bytes, alignment))
+        for op, lowering in zip(graph.ops, lowerings, strict=True)
+        if lowering.scratch_bytes > 0
+    ]
+    order = sorted(range(len(found)), key=lambda i: (found[i].first, i))
+    place = {old: new for new, old in enumerate(order)}
+    return tuple(
+        Lifetime(t.tensors, t.scratch_of, t.first, t.last, t.size_bytes, place.get(t.takes_over, -1))
+        for t in (found[i] for i in order)
+    )
+
+
+def _groups(graph: Graph, lowerings: Sequence[Lowering], alignment: int) -> tuple[list[_Group], dict[int, int]]:
+    end = len(graph.ops)
+    groups: list[_Group] = []
+    group_of: dict[int, int] = {}
+
+    def start(index: int, first: int) -> None:
+        tensor = graph.tensors[index]
+        if index in group_of or tensor.is_constant:
+            return
+        group_of[index] = len(groups)
+        last = end if tensor.is_variable else first
+        first = -1 if tensor.is_variable else first
+        size = align_up(tensor.size_bytes, alignment)
+        groups.append(_Group([index], first, last, size, tensor.is_variable))
+
+    for index in graph.inputs:
+        start(index, -1)
+    for tensor in graph.tensors:
+        if tensor.is_variable:
+            start(tensor.index, -1)
+    for op, lowering in zip(graph.ops, lowerings, strict=True):
+        for index in op.inputs:
+            if index >= 0:
+                start(index, op.index)  # empty tensors that nothing writes
+            if index in group_of:
+                groups[group_of[index]].last = max(groups[group_of[index]].last, op.index)
+        if lowering.alias:
+            _share(graph, op, groups, group_of)
+        for index in op.outputs:
+            start(index, op.index)
+    for index in graph.outputs:
+        start(index, end)
+        if index in group_of:
+            groups[group_of[index]].last = end
+    return groups, group_of
+
+
+def _share(graph: Graph, op: Op, groups: list[_Group], group_of: dict[int, int]) -> None:
+    """Make the operator's output the same bytes as its first input."""
+    source, output = op.inputs[0], op.outputs[0]
+    if source not in group_of or groups[group_of[source]].fixed or graph.tensors[output].is_variable:
+        raise UnsupportedError(
+            f"{graph.label(op)} renames memory, but its input or output is a constant or a variable",
+            where=graph.source or graph.name,
+            next_step="fold that operator: convert the model again",
+            op_index=op.index,
+        )
+    group_of[output] = group_of[source]
+    groups[group_of[source]].tensors.append(output)
+
+
+def _take_over(op: Op, lowering: Lowering, groups: list[_Group], group_of: dict[int, int]) -> None:
+    """Let the first output continue the memory of an input that dies here, where that saves most."""
+    output = group_of.get(op.outputs[0]) if op.outputs else None
+    if output is None or not lowering.in_place or groups[output].first != op.index or groups[output].fixed:
+        return
+    readers: dict[int, set[int]] = {}
+    for position, index in enumerate(op.inputs):
+        if index in group_of:
+            readers.setdefault(group_of[index], set()).add(position)
+    willing = [
+        source
+        for source, positions in readers.items()
+        if positions <= set(lowering.in_place)
+        and groups[source].last == op.index
+        and groups[source].first < op.index
+        and not groups[source].taken
+        and groups[source].size_bytes > 0
+        and groups[output].size_bytes > 0
+    ]
+    if willing:
+        size = groups[output].size_bytes
+        best = max(willing, key=lambda g: (min(groups[g].size_bytes, size), -groups[g].size_bytes))
+        groups[best].taken = True
+        groups[output].takes_over = best
