@@ -21,7 +21,6 @@ LINKER_SCRIPT = "board/linker.ld"
 
 C_FLAGS = (
     "-std=c11",
-    "-O2",
     "-Wall",
     "-Wextra",
     "-Werror",
@@ -38,12 +37,23 @@ C_FLAGS = (
 """For every source, relative to the tree's root. runtime/libc has the <string.h> that zig lacks; the layer
 hook makes the model call `model_layer_done` after each layer."""
 
+FAST, SMALL = "-O2", "-Os"
+"""The model, its kernels and the C library's part are compiled for speed (gcc's -O3 is slower than -O2 on them),
+all that is around them for size."""
+
 ZIG_C_FLAGS = ("-g0",)
 GCC_C_FLAGS = ("-fno-tree-loop-distribute-patterns",)
 """gcc would make the loops of memcpy() calls of memcpy(), freestanding or not."""
 
-ZIG_LINK_FLAGS = ("-O2", "-g0", "-Wl,--gc-sections", "-Wl,--build-id=none")
-GCC_LINK_FLAGS = ("-nostdlib", "-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,--fatal-warnings")
+_LINK_FLAGS = (
+    "-Wl,--gc-sections",
+    "-Wl,--build-id=none",
+    "-Wl,--strip-debug",  # zig's compiler_rt brings a megabyte of it
+    "-Wl,--fatal-warnings",
+    "-Wl,-eReset_Handler",
+)
+ZIG_LINK_FLAGS = ("-O2", *_LINK_FLAGS)
+GCC_LINK_FLAGS = ("-nostdlib", *_LINK_FLAGS)
 GCC_LIBRARIES = ("-lgcc",)
 """Last on the command line. libgcc (zig: compiler_rt, by itself) has what the core can't do in hardware."""
 
@@ -60,6 +70,12 @@ def zig_machine_flags(target: Target) -> tuple[str, ...]:
 def gcc_machine_flags(target: Target) -> tuple[str, ...]:
     """How arm-none-eabi-gcc is told the core."""
     return target.core.compiler.gcc_flags
+
+
+def optimization(source: str) -> str:
+    """The optimization flag for a file of the tree."""
+    around = source.startswith(("board/", "runtime/")) and not source.startswith("runtime/libc/")
+    return SMALL if around or source == "main.c" else FAST
 
 
 def firmware_files(target: Target, manifest: Manifest, stack_bytes: int = STACK_BYTES) -> dict[str, bytes]:
@@ -125,6 +141,8 @@ def _values(target: Target, manifest: Manifest, stack_bytes: int) -> dict[str, o
         "vector_alignment": 1 << (4 * (16 + target.soc.interrupts) - 1).bit_length(),
         "folders": _FOLDERS,
         "flags": C_FLAGS,
+        "fast": FAST,
+        "small": SMALL,
         "zig_machine": (*zig_machine_flags(target), *ZIG_C_FLAGS),
         "gcc_machine": (*gcc_machine_flags(target), *GCC_C_FLAGS),
         "zig_link": ZIG_LINK_FLAGS,
