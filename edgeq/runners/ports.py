@@ -1,0 +1,72 @@
+"""Serial ports by what is behind them on USB."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgeq import registry
+from edgeq.errors import PortError
+from edgeq.target import Target
+
+
+@dataclass(frozen=True)
+class SerialPort:
+    """A port of this machine; ids are -1 where it isn't on USB."""
+
+    device: str
+    title: str
+    vendor_id: int
+    product_id: int
+    serial_number: str
+
+
+def present() -> tuple[SerialPort, ...]:
+    """Every serial port of this machine. Pseudo-terminals are not among them.
+
+    Raises:
+        MissingDependencyError: pyserial is not installed.
+    """
+    registry.require(registry.Row("", "device", ("serial",)), "finding serial ports")
+    from serial.tools import list_ports
+
+    return tuple(
+        SerialPort(
+            str(p.device),
+            str(p.description or p.device),
+            -1 if p.vid is None else int(p.vid),
+            -1 if p.pid is None else int(p.pid),
+            str(p.serial_number or ""),
+        )
+        for p in sorted(list_ports.comports(), key=lambda p: str(p.device))
+    )
+
+
+def console_of(target: Target, ports: tuple[SerialPort, ...], serial_number: str = "") -> SerialPort:
+    """The port that the target's USB ids say is its console, for `--port auto`.
+
+    Args:
+        serial_number: of the debug probe, where it is known; tells two equal boards apart.
+
+    Raises:
+        PortError: none or several; what is there is listed.
+    """
+    ids = {(u.vendor_id, u.product_id) for u in target.board.usb}
+    found = [p for p in ports if (p.vendor_id, p.product_id) in ids]
+    if serial_number:
+        found = [p for p in found if p.serial_number.lower() == serial_number.lower()] or found
+    if len(found) == 1:
+        return found[0]
+    listing = ", ".join(f"{p.device} ({p.title})" for p in ports) or "none at all"
+    if found:
+        raise PortError(
+            f"several ports could be {target.name}: {', '.join(p.device for p in found)}",
+            next_step="name one with --port",
+            ports=[p.device for p in found],
+        )
+    wanted = ", ".join(f"{u.title} {u.vendor_id:04x}:{u.product_id:04x}" for u in target.board.usb)
+    wanted = wanted or "no USB id (its target file has none)"
+    raise PortError(
+        f"no serial port of {target.name} is here: looked for {wanted}; ports here: {listing}",
+        next_step="plug the board in, name the port with --port, or use the virtual board with --sim",
+        ports=[p.device for p in ports],
+    )

@@ -1,0 +1,246 @@
+"""SWD debug probes (CMSIS-DAP, ST-Link, J-Link) through pyOCD's own API.
+
+pyOCD has no verify, and with a wrong or dead flash algorithm it reports success with nothing written; with
+its generic target it programs nothing at all. So generic targets are refused, and every byte is read back.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from edgeq import registry
+from edgeq.errors import DeviceError, InputFileError, UnsupportedError
+from edgeq.events import Listener, Notice, Progress
+from edgeq.runners.contract import Capabilities, Device, FlashOptions, FlashResult
+from edgeq.runners.image import Image
+from edgeq.target import Target
+
+# pyOCD's names for "some Cortex-M": no memory map, so no flash.
+_GENERIC = frozenset({"", "cortex_m", "cortex_m_v8m", "coresight_template"})
+_READ_BYTES = 4096
+_CAPABILITIES = Capabilities(
+    flash=True,
+    verify=True,
+    reset=True,
+    erase=True,
+    boots=True,
+    needs="a debug probe on USB, and for some chips a CMSIS-Pack (--pack)",
+)
+
+
+@dataclass(frozen=True)
+class Pyocd:
+    """The runner."""
+
+    name: str = "pyocd"
+    capabilities: Capabilities = _CAPABILITIES
+
+    def looked_for(self, target: Target) -> str:
+        """What `find` looks for and where."""
+        return "a debug probe that pyOCD knows (CMSIS-DAP, ST-Link, J-Link) on USB"
+
+    def find(self, target: Target, options: FlashOptions) -> list[Device]:
+        """Debug probes that are there now (what hangs on them is not known before connecting)."""
+        registry.require(registry.RUNNERS["pyocd"], "the runner 'pyocd'")
+        self._check_target(target)
+        from pyocd.core.exceptions import Error
+        from pyocd.core.helpers import ConnectHelper
+
+        try:
+            # blocking=True, pyOCD's default, waits for a probe for ever.
+            probes = ConnectHelper.get_all_connected_probes(blocking=False, print_wait_message=False)
+        except (Error, OSError) as failed:
+            raise DeviceError(
+                f"pyOCD can't look for probes: {failed}", next_step="see `pyocd list`, and its udev rules"
+            ) from failed
+        return [Device(self.name, str(p.unique_id), str(p.description), "debug probe") for p in probes]
+
+    def flash(
+        self, image: Image, target: Target, device: Device, options: FlashOptions, listener: Listener
+    ) -> FlashResult:
+        """Connect, program, read back and compare, reset.
+
+        Raises:
+            UnsupportedError: pyOCD doesn't know the chip, or has no flash where the image goes.
+            DeviceError: connecting or programming failed, or what was read back differs.
+        """
+        self._check_target(target)
+        if options.pack is not None and not options.pack.is_file():
+            raise InputFileError(
+                "there is no such CMSIS-Pack",
+                where=str(options.pack),
+                next_step=f"download {target.soc.pyocd_pack or 'the pack'} from https://www.keil.arm.com/packs/",
+            )
+        from pyocd.core.exceptions import Error
+
+        started = time.monotonic()
+        with _warnings_to(listener):
+            try:
+                with self._session(target, device, options) as session:
+                    _check_memory_map(session, image, target)
+                    _program(session, image, listener)
+                    _compare(session, image, target, listener)
+                    session.target.reset()
+            except (Error, OSError) as failed:
+                raise _explained(failed, target, device) from failed
+        return FlashResult(
+            device,
+            image.base,
+            len(image.data),
+            verified=True,
+            verification=f"{len(image.data):,} bytes read back over SWD and compared",
+            reset=True,
+            seconds=time.monotonic() - started,
+        )
+
+    def _check_target(self, target: Target) -> None:
+        if target.soc.pyocd_target in _GENERIC:
+            raise UnsupportedError(
+                f"the chip of {target.name} has no pyOCD target, and with a generic one pyOCD would program "
+                "nothing and report success",
+                where=target.name,
+                next_step=f"set pyocd_target in targets/socs/{target.soc.name}.toml, or use another of its "
+                f"runners: {', '.join(r for r in target.board.runners if r != self.name)}",
+            )
+
+    def _session(self, target: Target, device: Device, options: FlashOptions) -> Any:
+        from pyocd.core.exceptions import ProbeDisconnected, TargetSupportError
+        from pyocd.core.helpers import ConnectHelper
+        from pyocd.core.session import Session
+
+        probes = ConnectHelper.get_all_connected_probes(blocking=False, unique_id=device.id, print_wait_message=False)
+        if not probes:
+            raise ProbeDisconnected(f"the probe {device.id} is gone")
+        choices: dict[str, Any] = {
+            "target_override": target.soc.pyocd_target,
+            # nRF52's default unlocks a protected chip by erasing it.
+            "auto_unlock": options.unlock,
+            "hide_programming_progress": True,
+            # pyOCD would change into another folder, read pyocd.yaml there and execute pyocd_user.py.
+            "project_dir": os.getcwd(),  # noqa: PTH109
+            "no_config": True,
+            "user_script": os.devnull,
+            # Every page is written and then compared: nothing relies on what was there before.
+            "smart_flash": False,
+            "fast_program": False,
+            "cache.enable_memory": False,
+        }
+        if options.pack is not None:
+            choices["pack"] = str(options.pack)
+        if options.frequency_hz:
+            choices["frequency"] = options.frequency_hz
+        try:
+            return Session(probes[0], options=choices)
+        except TargetSupportError as unknown:
+            pack = target.soc.pyocd_pack
+            raise UnsupportedError(
+                f"pyOCD doesn't know the chip '{target.soc.pyocd_target}'"
+                + (" from this pack" if options.pack else " without its CMSIS-Pack"),
+                where=target.name,
+                next_step=f"give --pack FILE.pack ({pack}, from https://www.keil.arm.com/packs/), or run "
+                f"`pyocd pack install {target.soc.pyocd_target}` once"
+                if pack
+                else "see `pyocd list --targets`",
+                pyocd_target=target.soc.pyocd_target,
+                pack=pack,
+            ) from unknown
+
+
+def _check_memory_map(session: Any, image: Image, target: Target) -> None:
+    """Every byte must go into what pyOCD has a flash algorithm for; RAM would be written as willingly."""
+    address, end = image.base, image.base + len(image.data)
+    while address < end:
+        region = session.target.memory_map.get_region_for_address(address)
+        if region is None or not region.is_flash:
+            raise UnsupportedError(
+                f"pyOCD's '{target.soc.pyocd_target}' has no flash at {address:#010x}",
+                where=target.name,
+                next_step="give the chip's own pack with --pack; a generic target can't program",
+                address=address,
+            )
+        address = region.end + 1
+
+
+def _program(session: Any, image: Image, listener: Listener) -> None:
+    from pyocd.flash.loader import MemoryLoader
+
+    total = len(image.data)
+
+    def advance(fraction: float) -> None:
+        listener(Progress("flash", fraction * total, total, "bytes", "programming"))
+
+    loader = MemoryLoader(session, progress=advance, chip_erase="sector")
+    loader.add_data(image.base, image.data)
+    loader.commit()
+
+
+def _compare(session: Any, image: Image, target: Target, listener: Listener) -> None:
+    total = len(image.data)
+    for offset in range(0, total, _READ_BYTES):
+        want = image.data[offset : offset + _READ_BYTES]
+        got = bytes(session.target.read_memory_block8(image.base + offset, len(want)))
+        if got != want:
+            at = next(i for i, (g, w) in enumerate(zip(got, want, strict=True)) if g != w)
+            address = image.base + offset + at
+            raise DeviceError(
+                f"the flash does not hold what was written: at {address:#010x} it reads {got[at]:#04x} "
+                f"instead of {want[at]:#04x}" + (" (erased)" if set(got) == {0xFF} else ""),
+                where=target.name,
+                next_step="pyOCD reported success; check write protection, the supply voltage, and that the "
+                "chip is the one that the target names",
+                address=address,
+                read=got[at],
+                expected=want[at],
+            )
+        listener(Progress("flash", min(offset + _READ_BYTES, total), total, "bytes", "reading back"))
+
+
+def _explained(failed: BaseException, target: Target, device: Device) -> DeviceError:
+    from pyocd.core import exceptions
+
+    if isinstance(failed, exceptions.ProbeError):
+        step = "check the probe's cable, and that no other debugger (an IDE, OpenOCD) holds it"
+    elif isinstance(failed, exceptions.TransferError):
+        step = "the probe is there but the chip doesn't answer: check power and SWD wires, hold reset and try again"
+    elif isinstance(failed, exceptions.FlashFailure):
+        step = "check write protection and the supply voltage; a chip erase may help"
+    else:
+        step = "check the board's power and the SWD wires; `pyocd commander` shows more"
+    return DeviceError(
+        f"pyOCD failed: {failed}",
+        where=f"{target.name} on {device.title}",
+        next_step=step,
+        pyocd_error=type(failed).__name__,
+    )
+
+
+class _Forward(logging.Handler):
+    def __init__(self, listener: Listener) -> None:
+        super().__init__(logging.WARNING)
+        self._listener = listener
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._listener(Notice(f"pyOCD: {record.getMessage()}", "flash"))
+
+
+@contextmanager
+def _warnings_to(listener: Listener) -> Iterator[None]:
+    """pyOCD's warnings as notices instead of lines on stderr."""
+    logger = logging.getLogger("pyocd")
+    handler, propagate = _Forward(listener), logger.propagate
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagate
+
+
+RUNNER = Pyocd()

@@ -1,0 +1,114 @@
+"""Which runner and which device: by the target's list, by what is there, and by what the user says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgeq import registry
+from edgeq.errors import DeviceError, EdgeqError, MissingDependencyError, UnsupportedError, UsageError
+from edgeq.events import Listener, silent
+from edgeq.runners.contract import Device, FlashOptions, FlashResult, Runner
+from edgeq.runners.image import Image, check_image
+from edgeq.target import Target
+
+VIRTUAL = "virtual"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A runner with the device it found."""
+
+    runner: Runner
+    device: Device
+
+
+def runner_named(name: str) -> Runner:
+    """The runner of that name.
+
+    Raises:
+        UsageError: there is none; those that exist are listed.
+        MissingDependencyError: what it needs is not installed.
+    """
+    runner: Runner = registry.load(registry.RUNNERS, name, "runner")
+    return runner
+
+
+def choose(target: Target, *, runner: str = "", device: str = "", options: FlashOptions | None = None) -> Choice:
+    """The first of the target's runners that finds a device; never the virtual board unless it is named.
+
+    Args:
+        runner: only this one.
+        device: only the device with this id (or an unambiguous part of it).
+
+    Raises:
+        UsageError: the target has no such runner, or several devices are there.
+        DeviceError: no device; what was looked for and where is listed.
+    """
+    options = options or FlashOptions()
+    if runner and runner not in target.board.runners:
+        # An unknown name is told apart from one that doesn't suit the target.
+        runner_named(runner)
+        raise UnsupportedError(
+            f"{target.name} can't be flashed with '{runner}'",
+            next_step=f"choose one of: {', '.join(target.board.runners)}",
+            runner=runner,
+        )
+    names = [runner] if runner else [r for r in target.board.runners if r != VIRTUAL]
+    tried: list[tuple[str, str]] = []
+    for name in names:
+        try:
+            candidate = runner_named(name)
+            found = candidate.find(target, options)
+        except MissingDependencyError as absent:
+            if runner:
+                raise
+            tried.append((name, f"{absent.what}: {absent.next_step}"))
+            continue
+        except (DeviceError, UnsupportedError) as refused:
+            if runner:
+                raise
+            tried.append((name, refused.what))
+            continue
+        matching = [d for d in found if device.lower() in d.id.lower()] if device else found
+        if len(matching) == 1:
+            return Choice(candidate, matching[0])
+        if matching:
+            raise UsageError(
+                f"{len(matching)} devices are there: {', '.join(f'{d.title} ({d.id})' for d in matching)}",
+                next_step="choose one with --device ID",
+                devices=[d.id for d in matching],
+            )
+        seen = f"; found {', '.join(d.id for d in found)}" if found else ""
+        tried.append((name, f"looked for {candidate.looked_for(target)}{seen}"))
+    raise _nothing_found(target, device, tried)
+
+
+def flash(
+    image: Image,
+    target: Target,
+    choice: Choice,
+    options: FlashOptions | None = None,
+    listener: Listener = silent,
+) -> FlashResult:
+    """Check the image against the target, then write it.
+
+    Raises:
+        InputFileError: it can't run on the target; nothing was touched.
+        EdgeqError: see the runner.
+    """
+    check_image(image, target)
+    if not choice.runner.capabilities.flash:
+        raise UnsupportedError(f"'{choice.runner.name}' can't flash")
+    return choice.runner.flash(image, target, choice.device, options or FlashOptions(), listener)
+
+
+def _nothing_found(target: Target, device: str, tried: list[tuple[str, str]]) -> EdgeqError:
+    lines = "".join(f"\n  {name}: {text}" for name, text in tried)
+    sim = "use the virtual board with --sim" if VIRTUAL in target.board.runners else ""
+    return DeviceError(
+        f"no {f'device {device!r} of' if device else 'board'} {target.name} was found{lines}"
+        if tried
+        else f"{target.name} has no runner that can flash it",
+        next_step=" or ".join(filter(None, ["plug the board in", sim])),
+        tried=[{"runner": name, "result": text} for name, text in tried],
+    )
