@@ -30,25 +30,21 @@ class Row:
 
 IMPORTERS: Mapping[str, Row] = {
     "tflite": Row("edgeq.importers.tflite:load", summary="float .tflite files"),
-    "keras": Row(
-        "edgeq.importers.keras:load", "convert", ("tensorflow",), ".keras and .h5 files, Keras objects"
-    ),
-    "savedmodel": Row(
-        "edgeq.importers.savedmodel:load", "convert", ("tensorflow",), "TensorFlow SavedModel folders"
-    ),
+    "keras": Row("edgeq.importers.keras:load", "convert", ("tensorflow",), ".keras and .h5 files, Keras objects"),
+    "savedmodel": Row("edgeq.importers.savedmodel:load", "convert", ("tensorflow",), "TensorFlow SavedModel folders"),
+}
+
+CALIBRATIONS: Mapping[str, Row] = {
+    "min-max": Row("edgeq.quantize.methods.min_max:METHOD", summary="the true minimum and maximum"),
 }
 
 TOOLCHAINS: Mapping[str, Row] = {
     "zig": Row("edgeq.toolchains.zig:TOOLCHAIN", "build", ("ziglang", "elftools"), "zig cc, from PyPI"),
-    "gcc": Row(
-        "edgeq.toolchains.arm_gcc:TOOLCHAIN", "build", ("elftools",), "arm-none-eabi-gcc, where on PATH"
-    ),
+    "gcc": Row("edgeq.toolchains.arm_gcc:TOOLCHAIN", "build", ("elftools",), "arm-none-eabi-gcc, where on PATH"),
 }
 
 RUNNERS: Mapping[str, Row] = {
-    "virtual": Row(
-        "edgeq.runners.virtual:RUNNER", "simulate", ("unicorn", "capstone", "serial"), "a virtual board"
-    ),
+    "virtual": Row("edgeq.runners.virtual:RUNNER", "simulate", ("unicorn", "capstone", "serial"), "a virtual board"),
     "pyocd": Row("edgeq.runners.pyocd:RUNNER", "device", ("pyocd",), "SWD debug probes through pyOCD"),
     "stlink-drive": Row("edgeq.runners.stlink_drive:RUNNER", "", (), "the drive that an ST-Link shows"),
 }
@@ -62,9 +58,7 @@ def load(table: Mapping[str, Row], name: str, kind: str) -> Any:
         MissingDependencyError: what it needs is not installed; the message says which extra does.
     """
     if name not in table:
-        raise UsageError(
-            f"there is no {kind} '{name}'", next_step=f"choose one of: {', '.join(table)}", name=name
-        )
+        raise UsageError(f"there is no {kind} '{name}'", next_step=f"choose one of: {', '.join(table)}", name=name)
     row = table[name]
     require(row, f"the {kind} '{name}'")
     module, _, attribute = row.entry.partition(":")

@@ -66,8 +66,7 @@ def _kind_of_folder(path: Path) -> str:
         return "savedmodel"
     inside = sorted(p.name for p in path.iterdir())[:5]
     raise ModelFileError(
-        "is a folder without a saved_model.pb"
-        + (f" (it holds {', '.join(inside)})" if inside else " (empty)"),
+        "is a folder without a saved_model.pb" + (f" (it holds {', '.join(inside)})" if inside else " (empty)"),
         where=str(path),
         next_step="name the SavedModel folder itself, or a .keras, .h5 or .tflite file",
     )
@@ -107,9 +106,7 @@ def _something_else(path: Path, head: bytes) -> ModelFileError:
         return ModelFileError("is empty", where=str(path), next_step="save or download the model again")
     for magic, what, step in _OTHERS:
         if head.startswith(magic):
-            return ModelFileError(
-                f"is {what}, not a model edgeq can convert", where=str(path), next_step=step
-            )
+            return ModelFileError(f"is {what}, not a model edgeq can convert", where=str(path), next_step=step)
     if path.name == "saved_model.pb":
         return ModelFileError(
             "is one file of a SavedModel",

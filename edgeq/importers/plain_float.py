@@ -10,15 +10,15 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-import flatbuffers
 import numpy as np
 import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
 from edgeq import tflite
-from edgeq.errors import ModelFileError, UnsupportedError
+from edgeq.errors import UnsupportedError
 from edgeq.graph import DType, Graph, Op, Tensor
 from edgeq.importers.contract import Model
+from edgeq.tflite.objects import pack, unpack
 
 _INTEGERS = (DType.INT8, DType.UINT8, DType.INT16, DType.INT4)
 _CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
@@ -44,14 +44,7 @@ def plain_float(data: bytes, *, name: str, source: str, kind: str) -> Model:
     graph = tflite.parse(data, source, name)
     _refuse_quantized(graph, origin)
     _refuse_open_dimensions(graph, origin)
-    try:
-        model: Any = schema.ModelT.InitFromPackedBuf(data, 0)
-    except Exception as damaged:  # parts that the reader has no use for, e.g. metadata
-        raise ModelFileError(
-            f"is damaged ({type(damaged).__name__}: {damaged})",
-            where=source or name,
-            next_step="export the model again",
-        ) from damaged
+    model = unpack(data, source or name)
     notices = list(graph.notices)
     inputs, outputs = _end_names(model, graph)
     _one_operator_code_field(model)
@@ -63,13 +56,6 @@ def plain_float(data: bytes, *, name: str, source: str, kind: str) -> Model:
     plain = pack(model)
     result = tflite.parse(plain, source, name)
     return Model(name, source, kind, plain, result, inputs, outputs, tuple(notices))
-
-
-def pack(model: Any) -> bytes:
-    """A schema object as the bytes of a `.tflite`."""
-    builder = flatbuffers.Builder(1 << 16)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
 
 
 def _refuse_quantized(graph: Graph, origin: _Origin) -> None:
@@ -101,8 +87,7 @@ def _refuse_open_dimensions(graph: Graph, origin: _Origin) -> None:
             continue
         shape = ", ".join("?" if d in open_at else str(s) for d, s in enumerate(tensor.shape_signature))
         raise UnsupportedError(
-            f"input '{tensor.name}' has the shape ({shape}): "
-            "only an open batch (dimension 0) can be frozen to 1",
+            f"input '{tensor.name}' has the shape ({shape}): only an open batch (dimension 0) can be frozen to 1",
             where=origin.source or origin.name,
             next_step="export the model with a fixed input shape",
             input=tensor.name,

@@ -24,8 +24,7 @@ _CUSTOM_LAYER = (
 _LAMBDA = re.compile(r"Lambda", re.IGNORECASE)
 _NOT_BUILTIN = re.compile(r"error: '?(tf\.\w+)'? op is neither a custom op nor a flex op")
 _PASS_THE_OBJECT = (
-    "call edgeq.convert(model, …) from Python with the model object, "
-    "or export a SavedModel (model.export(folder))"
+    "call edgeq.convert(model, …) from Python with the model object, or export a SavedModel (model.export(folder))"
 )
 
 

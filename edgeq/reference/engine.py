@@ -168,12 +168,8 @@ class _Segment:
         except (RuntimeError, ValueError) as refused:
             raise self._unsupported(refused) from refused
         # In the file's order, which is also the order of `inputs` and `outputs`.
-        self._ins = tuple(
-            zip((d["index"] for d in self._interpreter.get_input_details()), inputs, strict=True)
-        )
-        self._outs = tuple(
-            zip((d["index"] for d in self._interpreter.get_output_details()), outputs, strict=True)
-        )
+        self._ins = tuple(zip((d["index"] for d in self._interpreter.get_input_details()), inputs, strict=True))
+        self._outs = tuple(zip((d["index"] for d in self._interpreter.get_output_details()), outputs, strict=True))
 
     def run(self, values: _Values) -> None:
         try:
@@ -198,9 +194,7 @@ def _choose(engine: Engine) -> str:
     if engine == "auto":
         return "tflite-runtime" if registry.installed("tflite_runtime") else "litert"
     if engine not in _MODULES:
-        raise UsageError(
-            f"there is no engine '{engine}'", next_step=f"choose one of: auto, {', '.join(_MODULES)}"
-        )
+        raise UsageError(f"there is no engine '{engine}'", next_step=f"choose one of: auto, {', '.join(_MODULES)}")
     package = _MODULES[engine].partition(".")[0]
     if not registry.installed(package):
         raise MissingDependencyError(
@@ -216,10 +210,7 @@ def _refuse_what_crashes(graph: Graph) -> None:
     for op in graph.ops:
         if op.kind != "SVDF":
             continue
-        if any(
-            i >= 0 and graph.tensors[i].is_variable and graph.tensors[i].dtype is DType.INT8
-            for i in op.inputs
-        ):
+        if any(i >= 0 and graph.tensors[i].is_variable and graph.tensors[i].dtype is DType.INT8 for i in op.inputs):
             raise UnsupportedError(
                 f"{graph.label(op)} keeps an int8 state, on which host interpreters crash: "
                 "there is no reference to compare with",

@@ -110,9 +110,7 @@ def _quantize(tensor: Tensor, real: float) -> int:
 def _requantization(source: Tensor, filters: Tensor, target: Tensor) -> tuple[_Int64, _Int64]:
     assert filters.quant is not None
     if filters.quant.per_channel:
-        reals = [
-            float(_scale(source)) * float(scale) / float(_scale(target)) for scale in filters.quant.scale
-        ]
+        reals = [float(_scale(source)) * float(scale) / float(_scale(target)) for scale in filters.quant.scale]
     else:  # one scale: the product of the two scales is a float32 here, a double above
         reals = [float(_scale(source) * filters.quant.scale[0]) / float(_scale(target))]
     pairs = [quantized_multiplier(real) for real in reals]

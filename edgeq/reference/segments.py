@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import flatbuffers
-from ai_edge_litert import schema_py_generated as schema
+from edgeq.tflite.objects import pack, unpack
 
 
 def extract(model: bytes, operators: Sequence[int], inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
@@ -17,7 +15,7 @@ def extract(model: bytes, operators: Sequence[int], inputs: Sequence[int], outpu
         operators: their places in the execution order, ascending.
         inputs, outputs: tensor indices that become the new file's ends.
     """
-    whole: Any = schema.ModelT.InitFromPackedBuf(model, 0)
+    whole = unpack(model)
     whole.subgraphs = whole.subgraphs[:1]
     part = whole.subgraphs[0]
     part.operators = [part.operators[index] for index in operators]
@@ -25,6 +23,4 @@ def extract(model: bytes, operators: Sequence[int], inputs: Sequence[int], outpu
     part.outputs = list(outputs)
     whole.signatureDefs = None
     whole.metadata = None
-    builder = flatbuffers.Builder(len(model) + 1024)
-    builder.Finish(whole.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    return pack(whole)

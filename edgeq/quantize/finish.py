@@ -1,0 +1,137 @@
+"""The last touches on a quantized file: the type of its ends, operator versions, nothing unused inside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ai_edge_litert import schema_py_generated as schema
+
+from edgeq.quantize.products import EndType
+from edgeq.quantize.versions import version_of
+from edgeq.tflite.objects import pack, unpack
+
+_TYPES = schema.TensorType
+_OPERATORS = schema.BuiltinOperator
+
+
+def finish(data: bytes, io: EndType) -> bytes:
+    """Give a quantized `.tflite` with int8 ends the ends `io`, correct operator versions, and pack it anew."""
+    model = unpack(data)
+    if io != "int8":
+        _convert_inputs(model, io)
+        _convert_outputs(model, io)
+    for code in model.operatorCodes:
+        code.builtinCode = max(code.builtinCode or 0, code.deprecatedBuiltinCode or 0)
+    _rebuild_operator_codes(model)
+    _drop_unused_buffers(model)
+    model.metadata = None
+    model.signatureDefs = None
+    model.description = "edgeq"
+    return pack(model)
+
+
+def _convert_inputs(model: Any, io: EndType) -> None:
+    """Put QUANTIZE behind every int8 input."""
+    subgraph = model.subgraphs[0]
+    for place, index in enumerate(list(subgraph.inputs)):
+        inner = subgraph.tensors[index]
+        if inner.type != _TYPES.INT8 or _scale(inner) is None:
+            continue
+        outer = _outer_end(model, inner, io)
+        inner.name = _name(inner) + "_int8"
+        subgraph.inputs[place] = outer
+        operator = _operator(model, _OPERATORS.QUANTIZE, outer, index)
+        subgraph.operators = [operator, *subgraph.operators]
+
+
+def _convert_outputs(model: Any, io: EndType) -> None:
+    """Put DEQUANTIZE (float32) or QUANTIZE (uint8) before every int8 output."""
+    subgraph = model.subgraphs[0]
+    for place, index in enumerate(list(subgraph.outputs)):
+        inner = subgraph.tensors[index]
+        if inner.type != _TYPES.INT8 or _scale(inner) is None:
+            continue
+        outer = _outer_end(model, inner, io)
+        inner.name = _name(inner) + "_int8"
+        subgraph.outputs[place] = outer
+        kind = _OPERATORS.DEQUANTIZE if io == "float32" else _OPERATORS.QUANTIZE
+        subgraph.operators = [*subgraph.operators, _operator(model, kind, index, outer)]
+
+
+def _outer_end(model: Any, inner: Any, io: EndType) -> int:
+    """A tensor like `inner`, in the type of the ends; uint8 has the same scale, its zero point 128 higher."""
+    outer = schema.TensorT()
+    outer.name = inner.name
+    outer.shape = list(inner.shape)
+    outer.buffer = 0
+    if io == "float32":
+        outer.type = _TYPES.FLOAT32
+    else:
+        outer.type = _TYPES.UINT8
+        outer.quantization = schema.QuantizationParametersT()
+        outer.quantization.scale = list(inner.quantization.scale)
+        zero_points = inner.quantization.zeroPoint
+        zero = 0 if zero_points is None or len(zero_points) == 0 else int(zero_points[0])
+        outer.quantization.zeroPoint = [zero + 128]
+    tensors = model.subgraphs[0].tensors
+    tensors.append(outer)
+    return len(tensors) - 1
+
+
+def _operator(model: Any, kind: int, source: int, target: int) -> Any:
+    code = schema.OperatorCodeT()
+    code.builtinCode = kind
+    model.operatorCodes.append(code)
+    operator = schema.OperatorT()
+    operator.opcodeIndex = len(model.operatorCodes) - 1
+    operator.inputs, operator.outputs = [source], [target]
+    if kind == _OPERATORS.QUANTIZE:
+        operator.builtinOptionsType = schema.BuiltinOptions.QuantizeOptions
+        operator.builtinOptions = schema.QuantizeOptionsT()
+    else:
+        operator.builtinOptionsType = schema.BuiltinOptions.DequantizeOptions
+        operator.builtinOptions = schema.DequantizeOptionsT()
+    return operator
+
+
+def _rebuild_operator_codes(model: Any) -> None:
+    """One code per operator kind, in order of first use, with the version its types need."""
+    old = model.operatorCodes
+    new: list[Any] = []
+    places: dict[tuple[int, bytes | None], int] = {}
+    for subgraph in model.subgraphs:
+        for operator in subgraph.operators:
+            before = old[operator.opcodeIndex]
+            key = (before.builtinCode, before.customCode)
+            if key not in places:
+                code = schema.OperatorCodeT()
+                code.builtinCode, code.customCode, code.version = before.builtinCode, before.customCode, 1
+                code.deprecatedBuiltinCode = min(before.builtinCode, 127)
+                places[key] = len(new)
+                new.append(code)
+            code = new[places[key]]
+            code.version = max(code.version, version_of(before.builtinCode, before.version or 1, operator, subgraph))
+            operator.opcodeIndex = places[key]
+    model.operatorCodes = new
+
+
+def _drop_unused_buffers(model: Any) -> None:
+    kept = [model.buffers[0]]
+    places: dict[int, int] = {0: 0}
+    for subgraph in model.subgraphs:
+        for tensor in subgraph.tensors:
+            old = tensor.buffer or 0
+            if old not in places:
+                places[old] = len(kept)
+                kept.append(model.buffers[old])
+            tensor.buffer = places[old]
+    model.buffers = kept
+
+
+def _scale(tensor: Any) -> Any:
+    return None if tensor.quantization is None else tensor.quantization.scale
+
+
+def _name(tensor: Any) -> str:
+    name = tensor.name or ""
+    return name.decode(errors="replace") if isinstance(name, bytes) else str(name)

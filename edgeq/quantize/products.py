@@ -1,0 +1,153 @@
+"""What conversion hands on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from edgeq.graph import Graph
+
+EndType = Literal["int8", "uint8", "float32"]
+
+
+@dataclass(frozen=True)
+class OutputError:
+    """How far one output is from the float model's.
+
+    Attributes:
+        sqnr_db: 10 log10(signal power / error power) over all samples; infinite when equal, None when the
+            float output is all zero.
+        max_abs_error: the largest difference, in the output's own unit.
+    """
+
+    name: str
+    sqnr_db: float | None
+    max_abs_error: float
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Share of samples whose label is the model's first choice, 0 to 1."""
+
+    float_model: float
+    quantized_model: float
+    samples: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The quantized model against the float model.
+
+    Attributes:
+        samples: how many were run.
+        held_back: whether they took no part in calibration.
+        top1_agreement: share of samples on which both have the same first choice; None where the output isn't
+            a list of classes.
+        accuracy: where labels were given.
+        reference: the engine that ran the quantized model.
+    """
+
+    samples: int
+    held_back: bool
+    outputs: tuple[OutputError, ...]
+    top1_agreement: float | None
+    accuracy: Accuracy | None
+    reference: str
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """A float operator in a model that should have none."""
+
+    index: int
+    kind: str
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ConversionReport:
+    """How a conversion went.
+
+    Attributes:
+        source: the model's path, "" for an object; `kind` as in `edgeq.registry.IMPORTERS`.
+        method: how ranges were chosen.
+        io: the type of the model's ends.
+        seed: of the split into calibration and held-back samples.
+        calibration_samples: how many the ranges come from.
+        float_bytes, quantized_bytes: sizes of the two `.tflite` files.
+        float_weights_bytes, quantized_weights_bytes: of these, constants.
+        leftovers: float operators that could not be quantized; empty when the model is integer only.
+        seconds: wall time by stage: import, data, calibrate, quantize, evaluate.
+        notices: what the user should know.
+    """
+
+    source: str
+    kind: str
+    method: str
+    io: EndType
+    seed: int
+    calibration_samples: int
+    float_bytes: int
+    quantized_bytes: int
+    float_weights_bytes: int
+    quantized_weights_bytes: int
+    evaluation: Evaluation
+    leftovers: tuple[Leftover, ...]
+    seconds: Mapping[str, float]
+    notices: tuple[str, ...]
+
+    @property
+    def integer_only(self) -> bool:
+        """Whether nothing computes in floating point (conversions at float32 ends apart)."""
+        return not self.leftovers
+
+    def to_json(self) -> dict[str, object]:
+        """The report as plain values, units in the names."""
+        evaluation = self.evaluation
+        accuracy = evaluation.accuracy
+        return {
+            "source": self.source,
+            "kind": self.kind,
+            "method": self.method,
+            "io": self.io,
+            "seed": self.seed,
+            "integer_only": self.integer_only,
+            "leftovers": [vars(leftover) for leftover in self.leftovers],
+            "size": {
+                "float_bytes": self.float_bytes,
+                "quantized_bytes": self.quantized_bytes,
+                "float_weights_bytes": self.float_weights_bytes,
+                "quantized_weights_bytes": self.quantized_weights_bytes,
+            },
+            "calibration": {"samples": self.calibration_samples},
+            "evaluation": {
+                "samples": evaluation.samples,
+                "held_back": evaluation.held_back,
+                "outputs": [
+                    {
+                        "name": o.name,
+                        "sqnr_db": o.sqnr_db if o.sqnr_db is None or math.isfinite(o.sqnr_db) else None,
+                        "equal": o.max_abs_error == 0.0,
+                        "max_abs_error": o.max_abs_error,
+                    }
+                    for o in evaluation.outputs
+                ],
+                "top1_agreement": evaluation.top1_agreement,
+                "accuracy": None if accuracy is None else vars(accuracy),
+                "reference": evaluation.reference,
+            },
+            "seconds": dict(self.seconds),
+            "notices": list(self.notices),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class QuantizedModel:
+    """An integer `.tflite`, what it is as a Graph, and how it came about."""
+
+    tflite: bytes
+    graph: Graph
+    report: ConversionReport

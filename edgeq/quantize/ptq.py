@@ -1,0 +1,80 @@
+"""Post-training quantization: int8 weights per channel, int8 activations in given ranges, int32 bias."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import numpy as np
+
+from edgeq import registry
+from edgeq.errors import EdgeqError, UnsupportedError
+from edgeq.importers import Model
+from edgeq.quantize.finish import finish
+from edgeq.quantize.methods import Range
+from edgeq.quantize.products import EndType
+
+QUANTIZER = registry.Row("", "convert", ("ai_edge_quantizer",))
+
+
+def quantize(model: Model, ranges: Mapping[int, Range], io: EndType = "int8") -> bytes:
+    """Quantize a float model.
+
+    Args:
+        ranges: of every activation, by tensor index of `model.graph`.
+        io: the type of the model's inputs and outputs.
+
+    Returns:
+        A `.tflite`; the same bytes for the same arguments. Operators that can't be integer are float in it,
+        between DEQUANTIZE and QUANTIZE: see `proof`.
+
+    Raises:
+        UnsupportedError: the quantizer refused the model; its own words are in the message.
+        MissingDependencyError: ai-edge-quantizer is not installed.
+    """
+    registry.require(QUANTIZER, "quantization")
+    # Activations only: a range given for a constant silently makes its quantization per-tensor.
+    statistics = {
+        model.graph.tensors[index].name: {
+            "min": np.array([found.low], np.float32),
+            "max": np.array([found.high], np.float32),
+        }
+        for index, found in ranges.items()
+        if not model.graph.tensors[index].is_constant
+    }
+    try:
+        with _quiet():
+            from ai_edge_quantizer import quantizer, recipe
+
+            engine = quantizer.Quantizer(bytearray(model.tflite), recipe.static_wi8_ai8())
+            result = engine.quantize(statistics, enable_progress_bar=False, enable_progress_report=False)
+    except EdgeqError:
+        raise
+    except Exception as refused:  # the quantizer raises any type for a model it doesn't like
+        raise UnsupportedError(
+            f"ai-edge-quantizer refused the model: {type(refused).__name__}: {refused}",
+            where=model.source or model.name,
+            next_step="the layer named above is the place to look",
+        ) from refused
+    return finish(bytes(result.quantized_model), io)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The quantizer's interpreter writes to the process's stderr from C++; that belongs to nobody."""
+    level = logging.root.manager.disable
+    with tempfile.TemporaryFile() as sink, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.disable(logging.WARNING)
+        kept = os.dup(2)
+        os.dup2(sink.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            logging.disable(level)
