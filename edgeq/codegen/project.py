@@ -38,8 +38,8 @@ C_FLAGS = (
 hook makes the model call `model_layer_done` after each layer."""
 
 FAST, SMALL = "-O2", "-Os"
-"""The model, its kernels and the C library's part are compiled for speed (gcc's -O3 is slower than -O2 on them),
-all that is around them for size."""
+"""The model and its kernels are compiled for speed (gcc's -O3 is slower than -O2 on them), all that is around them
+for size."""
 
 ZIG_C_FLAGS = ("-g0",)
 GCC_C_FLAGS = ("-fno-tree-loop-distribute-patterns",)
@@ -48,9 +48,8 @@ GCC_C_FLAGS = ("-fno-tree-loop-distribute-patterns",)
 _LINK_FLAGS = (
     "-Wl,--gc-sections",
     "-Wl,--build-id=none",
-    "-Wl,--strip-debug",  # zig's compiler_rt brings a megabyte of it
     "-Wl,--fatal-warnings",
-    "-Wl,-eReset_Handler",
+    "-Wl,--entry=Reset_Handler",
 )
 ZIG_LINK_FLAGS = ("-O2", *_LINK_FLAGS)
 GCC_LINK_FLAGS = ("-nostdlib", *_LINK_FLAGS)
@@ -74,8 +73,7 @@ def gcc_machine_flags(target: Target) -> tuple[str, ...]:
 
 def optimization(source: str) -> str:
     """The optimization flag for a file of the tree."""
-    around = source.startswith(("board/", "runtime/")) and not source.startswith("runtime/libc/")
-    return SMALL if around or source == "main.c" else FAST
+    return SMALL if source.startswith(("board/", "runtime/", "main.c")) else FAST
 
 
 def firmware_files(target: Target, manifest: Manifest, stack_bytes: int = STACK_BYTES) -> dict[str, bytes]:

@@ -1,0 +1,42 @@
+/* Faults end in one line on the console, with what is needed to find the cause in the .elf file. */
+#include <stdint.h>
+
+#include "board/linker.h"
+#include "board/registers.h"
+#include "runtime/board.h"
+#include "runtime/format.h"
+
+/* What the core has pushed when it took the exception: DDI 0403E section B1.5.6. */
+typedef struct {
+    uint32_t r0, r1, r2, r3, r12, lr, pc, xpsr;
+} exception_frame;
+
+static const char *const fault_names[] = {"NMI", "HardFault", "MemManage", "BusFault", "UsageFault"};
+
+__attribute__((used, noreturn)) void fault_report(const exception_frame *frame);
+void fault_report(const exception_frame *frame) {
+    const uint32_t exception = SCB_ICSR & 0x1FFu;
+    put_text("\r\ne-[");
+    if (exception >= 2u && exception <= 6u) {
+        put_text(fault_names[exception - 2u]);
+    } else {
+        put_text("Interrupt ");
+        put_decimal(exception - 16u);
+    }
+    /* After a stack overflow the frame couldn't be pushed and isn't there to be read. */
+    if ((uintptr_t)frame >= (uintptr_t)_stack_limit && (uintptr_t)(frame + 1) <= (uintptr_t)_stack_top) {
+        put_text(" pc=0x");
+        put_hex_word(frame->pc);
+        put_text(" lr=0x");
+        put_hex_word(frame->lr);
+    } else {
+        put_text(" stack overflow sp=0x");
+        put_hex_word((uint32_t)(uintptr_t)frame);
+    }
+    put_text(" cfsr=0x");
+    put_hex_word(SCB_CFSR);
+    put_line("]");
+    for (;;) {
+        __asm volatile("cpsid i\n wfi");
+    }
+}

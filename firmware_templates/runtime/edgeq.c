@@ -1,0 +1,106 @@
+#include "runtime/edgeq.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "board/config.h"
+#include "model.h"
+#include "runtime/board.h"
+#include "runtime/format.h"
+#include "runtime/inference.h"
+
+#define KEPT_RUNS 16u      /* `run` reports at most so many of its inferences: the last ones */
+#define FIGURES_PER_LINE 8u
+#define OUT_BYTES 64u      /* `out` prints at most so many bytes */
+
+static uint64_t run_cycles[KEPT_RUNS];
+
+static void sizes(const char *name, const model_tensor_info *tensors, unsigned count) {
+    put_text(name);
+    for (unsigned i = 0; i < count; ++i) {
+        put_text(i == 0 ? "-[" : ",");
+        put_decimal(tensors[i].bytes);
+    }
+    put_line("]");
+}
+
+static void info(void) {
+    put_text_field("m-edgeq-model", MODEL_NAME);
+    put_text_field("m-edgeq-sha256", MODEL_SHA256);
+    put_text_field("m-edgeq-target", EDGEQ_TARGET);
+    put_decimal_field("m-edgeq-clock-hz", EDGEQ_CLOCK_HZ);
+    put_decimal_field("m-edgeq-arena", MODEL_ARENA_BYTES);
+    sizes("m-edgeq-inputs", model_inputs, MODEL_INPUT_COUNT);
+    sizes("m-edgeq-outputs", model_outputs, MODEL_OUTPUT_COUNT);
+    put_decimal_field("m-edgeq-layers", MODEL_LAYER_COUNT);
+    put_decimal_field("m-edgeq-stack", board_stack_reserved());
+}
+
+/* Inferences on the loaded input, no warm-up; the last KEPT_RUNS of them are reported, oldest first. */
+static void run(words *line) {
+    uint32_t count;
+    if (!parse_decimal(next_word(line), &count) || count == 0) {
+        put_line("e-[Inference iterations must be >0]");
+        return;
+    }
+    for (uint32_t i = 0; i < count; ++i) {
+        run_cycles[i % KEPT_RUNS] = inference_run();
+    }
+    const uint32_t kept = count < KEPT_RUNS ? count : KEPT_RUNS;
+    for (uint32_t i = 0; i < kept; ++i) {
+        put_text(i % FIGURES_PER_LINE == 0 ? "m-edgeq-cycles-[" : ",");
+        put_decimal(run_cycles[(count - kept + i) % KEPT_RUNS]);
+        if (i % FIGURES_PER_LINE == FIGURES_PER_LINE - 1u || i == kept - 1u) {
+            put_line("]");
+        }
+    }
+}
+
+static void layers(void) {
+    for (unsigned i = 0; i < MODEL_LAYER_COUNT; ++i) {
+        if (i % FIGURES_PER_LINE == 0) {
+            put_text("m-edgeq-layer-[");
+            put_decimal(i);
+        }
+        board_put(',');
+        put_decimal(inference_layer_cycles(i));
+        if (i % FIGURES_PER_LINE == FIGURES_PER_LINE - 1u || i == MODEL_LAYER_COUNT - 1u) {
+            put_line("]");
+        }
+    }
+}
+
+static void out(words *line) {
+    uint32_t index, offset, bytes = 0;
+    if (!parse_decimal(next_word(line), &index) || !parse_decimal(next_word(line), &offset)) {
+        put_line("e-[Command 'edgeq out' requires an output and an offset]");
+        return;
+    }
+    const uint8_t *data = inference_output(index, &bytes);
+    if (data == NULL || offset >= bytes) {
+        put_line("e-[No such output bytes]");
+        return;
+    }
+    put_text("m-edgeq-out-[");
+    for (uint32_t i = offset; i < bytes && i - offset < OUT_BYTES; ++i) {
+        put_hex_byte(data[i]);
+    }
+    put_line("]");
+}
+
+void edgeq_command(words *line) {
+    const char *verb = next_word(line);
+    if (same_word(verb, "info")) {
+        info();
+    } else if (same_word(verb, "run")) {
+        run(line);
+    } else if (same_word(verb, "layers")) {
+        layers();
+    } else if (same_word(verb, "out")) {
+        out(line);
+    } else if (same_word(verb, "stack")) {
+        put_decimal_field("m-edgeq-stack-used", board_stack_used());
+    } else {
+        put_line("e-[Unknown edgeq verb]");
+    }
+}

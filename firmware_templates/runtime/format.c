@@ -1,0 +1,131 @@
+#include "runtime/format.h"
+
+#include "runtime/board.h"
+
+void put_text(const char *text) {
+    while (*text != '\0') {
+        board_put((uint8_t)*text++);
+    }
+}
+
+void put_line(const char *text) {
+    put_text(text);
+    put_text("\r\n");
+}
+
+/* Numbers of any length as 16-bit limbs, least significant first: dividing them needs no 64-bit division,
+ * which small cores only have as a long library function. */
+#define LIMBS 9 /* 144 bits: the largest single is below 2^128, times 1000 below 2^138 */
+
+/* Divide by 10 in place and return the remainder; `*used` limbs are not zero. */
+static uint32_t divide_by_ten(uint16_t *limbs, int *used) {
+    uint32_t remainder = 0;
+    for (int i = *used - 1; i >= 0; --i) {
+        const uint32_t value = (remainder << 16) | limbs[i];
+        limbs[i] = (uint16_t)(value / 10u);
+        remainder = value % 10u;
+    }
+    while (*used > 0 && limbs[*used - 1] == 0) {
+        --*used;
+    }
+    return remainder;
+}
+
+/* Print limbs in decimal, the last `decimals` digits behind a point. Destroys them. */
+static void put_limbs(uint16_t *limbs, int used, int decimals) {
+    char digits[44]; /* 2^138 has 42 digits */
+    int count = 0;
+    while (used > 0 && limbs[used - 1] == 0) {
+        --used;
+    }
+    while (used > 0 || count <= decimals) {
+        digits[count++] = (char)('0' + divide_by_ten(limbs, &used));
+    }
+    while (count > 0) {
+        if (count == decimals) {
+            board_put('.');
+        }
+        board_put((uint8_t)digits[--count]);
+    }
+}
+
+void put_decimal(uint64_t value) {
+    uint16_t limbs[4];
+    for (int i = 0; i < 4; ++i) {
+        limbs[i] = (uint16_t)(value >> (16 * i));
+    }
+    put_limbs(limbs, 4, 0);
+}
+
+void put_hex_byte(uint8_t value) {
+    static const char digits[] = "0123456789abcdef";
+    board_put((uint8_t)digits[value >> 4]);
+    board_put((uint8_t)digits[value & 15u]);
+}
+
+void put_hex_word(uint32_t value) {
+    for (int shift = 24; shift >= 0; shift -= 8) {
+        put_hex_byte((uint8_t)(value >> shift));
+    }
+}
+
+/* value / 2^shift, rounded to nearest, ties to even. */
+static uint64_t shift_right_rounded(uint64_t value, unsigned shift) {
+    if (shift == 0) {
+        return value;
+    }
+    if (shift > 40) { /* the value is below 2^34, so this is below a half */
+        return 0;
+    }
+    const uint64_t half = (uint64_t)1 << (shift - 1);
+    const uint64_t rest = value & ((half << 1) - 1);
+    const uint64_t whole = value >> shift;
+    return whole + (uint64_t)(rest > half || (rest == half && (whole & 1u) != 0));
+}
+
+void put_fixed3(uint32_t float_bits) {
+    const int exponent = (int)((float_bits >> 23) & 0xFFu);
+    const uint32_t fraction = float_bits & 0x7FFFFFu;
+    if (exponent == 0xFF && fraction != 0) {
+        put_text("nan");
+        return;
+    }
+    if ((float_bits >> 31) != 0) {
+        board_put('-');
+    }
+    if (exponent == 0xFF) {
+        put_text("inf");
+        return;
+    }
+    /* The value is mantissa * 2^power; a thousand of it is below 2^34 * 2^power. */
+    const uint32_t mantissa = exponent == 0 ? fraction : fraction | 0x800000u;
+    const int power = (exponent == 0 ? 1 : exponent) - 150;
+    uint64_t thousandths = (uint64_t)mantissa * 1000u;
+    unsigned left = 0;
+    if (power < 0) {
+        thousandths = shift_right_rounded(thousandths, (unsigned)-power);
+    } else {
+        left = (unsigned)power;
+    }
+    uint16_t limbs[LIMBS] = {0};
+    const unsigned first = left / 16u;
+    thousandths <<= left % 16u;
+    for (unsigned i = 0; i < 4u && first + i < LIMBS; ++i) {
+        limbs[first + i] = (uint16_t)(thousandths >> (16u * i));
+    }
+    put_limbs(limbs, LIMBS, 3);
+}
+
+void put_text_field(const char *name, const char *value) {
+    put_text(name);
+    put_text("-[");
+    put_text(value);
+    put_line("]");
+}
+
+void put_decimal_field(const char *name, uint64_t value) {
+    put_text(name);
+    put_text("-[");
+    put_decimal(value);
+    put_line("]");
+}

@@ -1,0 +1,119 @@
+#include "runtime/inference.h"
+
+#include <string.h>
+
+#include "board/config.h"
+#include "model.h"
+#include "runtime/board.h"
+
+/* Where a harness sends something else than the model's own bytes (the official MLPerf Tiny runner sends unsigned
+ * pixels, and floats for anomaly detection), a model can bring its conversion: define MODEL_INPUT_HOOK and
+ * MODEL_INPUT_HOOK_BYTES in model.h, and implement
+ *     void model_load_input(const uint8_t *received, uint8_t *arena);
+ * which fills model_input(arena, …) from MODEL_INPUT_HOOK_BYTES received bytes. */
+#ifdef MODEL_INPUT_HOOK
+#define BUFFER_BYTES MODEL_INPUT_HOOK_BYTES
+void model_load_input(const uint8_t *received, uint8_t *arena);
+#else
+#define BUFFER_BYTES EDGEQ_INPUT_BYTES
+#endif
+
+static uint8_t model_arena[MODEL_ARENA_BYTES] __attribute__((aligned(16), used, section(".bss.model_arena")));
+
+uint8_t input_buffer[BUFFER_BYTES] __attribute__((aligned(4)));
+const uint32_t input_buffer_bytes = BUFFER_BYTES;
+
+static uint32_t layer_cycles[MODEL_LAYER_COUNT];
+static uint32_t layer_started;
+
+static void load_input(void) {
+#ifdef MODEL_INPUT_HOOK
+    model_load_input(input_buffer, model_arena);
+#else
+    const uint8_t *from = input_buffer;
+    for (unsigned i = 0; i < MODEL_INPUT_COUNT; ++i) {
+        memcpy(model_input(model_arena, i), from, model_inputs[i].bytes);
+        from += model_inputs[i].bytes;
+    }
+#endif
+}
+
+/* Called by the model between layers. A layer of more than 2^32 cycles (36 s at 120 MHz) wraps. */
+void model_layer_done(unsigned layer);
+void model_layer_done(unsigned layer) {
+    const uint32_t now = board_cycles();
+    layer_cycles[layer] = now - layer_started;
+    layer_started = board_cycles(); /* so that this function is in no layer's figure */
+}
+
+uint64_t inference_run(void) {
+    load_input();
+    const uint32_t micros = board_micros();
+    const uint32_t start = board_cycles();
+    layer_started = start;
+    model_invoke(model_arena);
+    return board_cycles_since(start, micros);
+}
+
+uint32_t inference_layer_cycles(unsigned layer) {
+    return layer_cycles[layer];
+}
+
+const uint8_t *inference_output(unsigned index, uint32_t *bytes) {
+    if (index >= MODEL_OUTPUT_COUNT) {
+        return NULL;
+    }
+    *bytes = model_outputs[index].bytes;
+    return (const uint8_t *)model_output(model_arena, index);
+}
+
+uint32_t inference_result_count(void) {
+    uint32_t count = 0;
+    for (unsigned i = 0; i < MODEL_OUTPUT_COUNT; ++i) {
+        count += model_outputs[i].elements;
+    }
+    return count;
+}
+
+/* Element `at` of a tensor of integers, as an integer. */
+static int32_t integer_at(const uint8_t *data, uint32_t type, uint32_t at) {
+    switch (type) {
+    case 0:
+        return ((const int8_t *)data)[at];
+    case 1:
+        return data[at];
+    case 2: {
+        int16_t value;
+        memcpy(&value, data + 2u * at, sizeof value);
+        return value;
+    }
+    default: {
+        int32_t value;
+        memcpy(&value, data + 4u * at, sizeof value);
+        return value;
+    }
+    }
+}
+
+uint32_t inference_result_bits(uint32_t element) {
+    unsigned output = 0;
+    while (element >= model_outputs[output].elements) {
+        element -= model_outputs[output++].elements;
+    }
+    const model_tensor_info *info = &model_outputs[output];
+    const uint8_t *data = (const uint8_t *)model_output(model_arena, output);
+    uint32_t bits;
+    if (info->type == 4u) {
+        memcpy(&bits, data + 4u * element, sizeof bits);
+        return bits;
+    }
+    /* Unsigned arithmetic wraps where an int32 minus its zero point would overflow. An unquantized integer
+     * tensor has scale 0: its values are reported as they are. */
+    const uint32_t steps = (uint32_t)integer_at(data, info->type, element) - (uint32_t)info->zero_point;
+    float value = (float)(int32_t)steps;
+    if (info->scale != 0.0f) {
+        value *= info->scale;
+    }
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
