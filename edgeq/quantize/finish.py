@@ -17,6 +17,8 @@ _OPERATORS = schema.BuiltinOperator
 def finish(data: bytes, io: EndType) -> bytes:
     """Give a quantized `.tflite` with int8 ends the ends `io`, correct operator versions, and pack it anew."""
     model = unpack(data)
+    subgraph = model.subgraphs[0]
+    subgraph.inputs, subgraph.outputs = list(subgraph.inputs), list(subgraph.outputs)  # they were read-only
     if io != "int8":
         _convert_inputs(model, io)
         _convert_outputs(model, io)
