@@ -139,7 +139,7 @@ class Kernel:
         return tuple(found)
 
 
-def describe(rule: Rule, facts: Facts) -> str:
+def describe(rule: Callable[..., Facts | None], facts: Facts) -> str:
     """A rule's docstring with its facts filled in."""
     text = " ".join(inspect.cleandoc(rule.__doc__ or rule.__name__).split())
     return text.format_map(dict(facts))
