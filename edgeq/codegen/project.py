@@ -28,6 +28,7 @@ C_FLAGS = (
     "-ffunction-sections",
     "-fdata-sections",
     "-fomit-frame-pointer",
+    "-ffp-contract=off",  # a fused multiply-add rounds once where the reference rounds twice
     "-fno-unwind-tables",
     "-fno-asynchronous-unwind-tables",
     "-DMODEL_LAYER_HOOK",
@@ -37,9 +38,11 @@ C_FLAGS = (
 """For every source, relative to the tree's root. runtime/libc has the <string.h> that zig lacks; the layer
 hook makes the model call `model_layer_done` after each layer."""
 
-FAST, SMALL = "-O2", "-Os"
+FAST = ("-O2",)
+ZIG_SMALL = ("-Os", "-Xclang", "-Oz")
+GCC_SMALL = ("-Os",)
 """The model and its kernels are compiled for speed (gcc's -O3 is slower than -O2 on them), all that is around them
-for size."""
+for size. zig takes -Oz for -Os unless clang is told behind its back."""
 
 ZIG_C_FLAGS = ("-g0",)
 GCC_C_FLAGS = ("-fno-tree-loop-distribute-patterns",)
@@ -71,9 +74,21 @@ def gcc_machine_flags(target: Target) -> tuple[str, ...]:
     return target.core.compiler.gcc_flags
 
 
-def optimization(source: str) -> str:
-    """The optimization flag for a file of the tree."""
-    return SMALL if source.startswith(("board/", "runtime/", "main.c")) else FAST
+def is_model(source: str) -> bool:
+    """Whether a file of the tree is the model's or a kernel: those are compiled for speed."""
+    return not source.startswith(("board/", "runtime/", "main.c"))
+
+
+def zig_flags(target: Target, source: str) -> tuple[str, ...]:
+    """Everything `zig cc` is told to compile a file of the tree."""
+    small = FAST if is_model(source) else ZIG_SMALL
+    return (*zig_machine_flags(target), *ZIG_C_FLAGS, *C_FLAGS, *small)
+
+
+def gcc_flags(target: Target, source: str) -> tuple[str, ...]:
+    """Everything arm-none-eabi-gcc is told to compile a file of the tree."""
+    small = FAST if is_model(source) else GCC_SMALL
+    return (*gcc_machine_flags(target), *GCC_C_FLAGS, *C_FLAGS, *small)
 
 
 def firmware_files(target: Target, manifest: Manifest, stack_bytes: int = STACK_BYTES) -> dict[str, bytes]:
@@ -113,6 +128,14 @@ def firmware_files(target: Target, manifest: Manifest, stack_bytes: int = STACK_
     return files
 
 
+def linux_files() -> dict[str, bytes]:
+    """The files that make a command-line program of a model: its inputs' bytes in, its outputs' bytes out.
+
+    They go beside model.* and kernels/ in place of `firmware_files`; compile with `-std=gnu11 -I.` and a C library.
+    """
+    return _folder(resources.folder("firmware_templates") / "linux")
+
+
 def _folder(root: Path) -> dict[str, bytes]:
     """The C of a folder and its subfolders."""
     return {
@@ -140,7 +163,8 @@ def _values(target: Target, manifest: Manifest, stack_bytes: int) -> dict[str, o
         "folders": _FOLDERS,
         "flags": C_FLAGS,
         "fast": FAST,
-        "small": SMALL,
+        "zig_small": ZIG_SMALL,
+        "gcc_small": GCC_SMALL,
         "zig_machine": (*zig_machine_flags(target), *ZIG_C_FLAGS),
         "gcc_machine": (*gcc_machine_flags(target), *GCC_C_FLAGS),
         "zig_link": ZIG_LINK_FLAGS,

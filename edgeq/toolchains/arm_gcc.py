@@ -45,18 +45,7 @@ class ArmGcc:
 
     def compile_argv(self, target: Target, source: str, output: Path) -> Sequence[str | Path]:
         """See Toolchain."""
-        machine = project.gcc_machine_flags(target)
-        return [
-            PROGRAM,
-            *machine,
-            *project.GCC_C_FLAGS,
-            *project.C_FLAGS,
-            project.optimization(source),
-            "-c",
-            source,
-            "-o",
-            output,
-        ]
+        return [PROGRAM, *project.gcc_flags(target, source), "-c", source, "-o", output]
 
     def link_argv(self, target: Target, objects: Sequence[Path], output: Path) -> Sequence[str | Path]:
         """See Toolchain."""

@@ -47,19 +47,7 @@ class Zig:
 
     def compile_argv(self, target: Target, source: str, output: Path) -> Sequence[str | Path]:
         """See Toolchain."""
-        machine = project.zig_machine_flags(target)
-        return [
-            *zig_command(),
-            "cc",
-            *machine,
-            *project.ZIG_C_FLAGS,
-            *project.C_FLAGS,
-            project.optimization(source),
-            "-c",
-            source,
-            "-o",
-            output,
-        ]
+        return [*zig_command(), "cc", *project.zig_flags(target, source), "-c", source, "-o", output]
 
     def link_argv(self, target: Target, objects: Sequence[Path], output: Path) -> Sequence[str | Path]:
         """See Toolchain."""
