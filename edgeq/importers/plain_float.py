@@ -52,7 +52,7 @@ def plain_float(data: bytes, *, name: str, source: str, kind: str) -> Model:
     _unique_names(model)
     _freeze_batch(model)
     model.metadata = None
-    model.signatureDefs = None
+    _one_signature(model, inputs, outputs)
     plain = pack(model)
     result = tflite.parse(plain, source, name)
     return Model(name, source, kind, plain, result, inputs, outputs, tuple(notices))
@@ -106,12 +106,31 @@ def _end_names(model: Any, graph: Graph) -> tuple[tuple[str, ...], tuple[str, ..
         tuple(named.get(i) or friendly_name(graph.tensors[i].name) for i in ends)
         for ends in (graph.inputs, graph.outputs)
     ]
-    return names[0], names[1]
+    return _distinct(names[0]), _distinct(names[1])
+
+
+def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name if name not in names[:i] else f"{name}_{i}" for i, name in enumerate(names))
 
 
 def friendly_name(tensor_name: str) -> str:
     """`serving_default_input_1:0` → `input_1`."""
     return tensor_name.removeprefix("serving_default_").partition(":")[0] or tensor_name
+
+
+def _one_signature(model: Any, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> None:
+    """The quantizer wants one whenever it adds a tensor at the ends."""
+    signature = schema.SignatureDefT()
+    signature.signatureKey, signature.subgraphIndex = "serving_default", 0
+    subgraph = model.subgraphs[0]
+    for ends, indices in (("inputs", subgraph.inputs), ("outputs", subgraph.outputs)):
+        maps = []
+        for name, index in zip(inputs if ends == "inputs" else outputs, indices, strict=True):
+            end = schema.TensorMapT()
+            end.name, end.tensorIndex = name, int(index)
+            maps.append(end)
+        setattr(signature, ends, maps)
+    model.signatureDefs = [signature]
 
 
 def _one_operator_code_field(model: Any) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
 
+from edgeq.quantize.absorb import absorb
+from edgeq.quantize.methods import Range
 from edgeq.quantize.products import EndType
 from edgeq.quantize.versions import version_of
 from edgeq.tflite.objects import pack, unpack
@@ -14,16 +17,21 @@ _TYPES = schema.TensorType
 _OPERATORS = schema.BuiltinOperator
 
 
-def finish(data: bytes, io: EndType) -> bytes:
-    """Give a quantized `.tflite` with int8 ends the ends `io`, correct operator versions, and pack it anew."""
+def finish(data: bytes, io: EndType, ranges: Mapping[str, Range]) -> bytes:
+    """Give a quantized `.tflite` with int8 ends the ends `io`, correct operator versions, and pack it anew.
+
+    Args:
+        ranges: of the float model's activations, by tensor name, for operators that the quantizer left out.
+    """
     model = unpack(data)
     subgraph = model.subgraphs[0]
     subgraph.inputs, subgraph.outputs = list(subgraph.inputs), list(subgraph.outputs)  # they were read-only
+    for code in model.operatorCodes:
+        code.builtinCode = max(code.builtinCode or 0, code.deprecatedBuiltinCode or 0)
+    absorb(model, ranges)
     if io != "int8":
         _convert_inputs(model, io)
         _convert_outputs(model, io)
-    for code in model.operatorCodes:
-        code.builtinCode = max(code.builtinCode or 0, code.deprecatedBuiltinCode or 0)
     _rebuild_operator_codes(model)
     _drop_unused_buffers(model)
     model.metadata = None

@@ -60,7 +60,9 @@ def quantize(model: Model, ranges: Mapping[int, Range], io: EndType = "int8") ->
             where=model.source or model.name,
             next_step="the layer named above is the place to look",
         ) from refused
-    return finish(bytes(result.quantized_model), io)
+    return finish(
+        bytes(result.quantized_model), io, {model.graph.tensors[i].name: found for i, found in ranges.items()}
+    )
 
 
 @contextmanager

@@ -1,0 +1,142 @@
+"""Operators that have an int8 kernel everywhere but that the quantizer leaves in float.
+
+It puts DEQUANTIZE before and QUANTIZE behind such an operator. Here the operator itself becomes int8, with the
+range that calibration saw for its output, and the conversions around it go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from edgeq.quantize.methods import Range
+
+_BUILTIN = schema.BuiltinOperator
+_INT8, _FLOAT = schema.TensorType.INT8, schema.TensorType.FLOAT32
+_OWN_RANGE = frozenset({_BUILTIN.RELU6, _BUILTIN.RELU_N1_TO_1, _BUILTIN.RELU_0_TO_1, _BUILTIN.LEAKY_RELU, _BUILTIN.ELU})
+_SAME_RANGE = frozenset({_BUILTIN.SQUEEZE, _BUILTIN.EXPAND_DIMS})  # they move data and compute nothing
+
+
+def absorb(model: Any, ranges: Mapping[str, Range]) -> None:
+    """Make these operators int8, in place.
+
+    Args:
+        model: a `schema.ModelT` from the quantizer.
+        ranges: of the float model's activations, by tensor name.
+    """
+    subgraph = model.subgraphs[0]
+    codes = [code.builtinCode for code in model.operatorCodes]
+    changed = False
+    for operator in list(subgraph.operators):
+        kind = codes[operator.opcodeIndex]
+        if kind in _OWN_RANGE | _SAME_RANGE and _make_int8(model, operator, ranges, kind in _SAME_RANGE):
+            changed = True
+    if changed:
+        _join_conversions(model)
+        _drop_unread_dequantize(model)
+
+
+def affine(low: float, high: float) -> tuple[float, int]:
+    """Scale and zero point of an int8 tensor that holds `low` to `high`; zero is always among its values."""
+    low, high = min(low, 0.0), max(high, 0.0)
+    scale = float(np.float32(max((high - low) / 255.0, 1e-9)))
+    return scale, int(np.clip(np.round(-128.0 - low / scale), -128, 127))
+
+
+def _make_int8(model: Any, operator: Any, ranges: Mapping[str, Range], same_range: bool) -> bool:
+    subgraph = model.subgraphs[0]
+    source = _int8_source(model, operator.inputs[0])
+    result = operator.outputs[0]
+    tensor = subgraph.tensors[result]
+    found = ranges.get(_text(tensor.name))
+    if source is None or tensor.type != _FLOAT or (found is None and not same_range):
+        return False
+    floating = schema.TensorT()
+    floating.name = _text(tensor.name) + "_float"
+    floating.shape, floating.type, floating.buffer = list(tensor.shape), _FLOAT, 0
+    subgraph.tensors.append(floating)
+    outside = len(subgraph.tensors) - 1
+    _redirect(subgraph, result, outside)
+    tensor.type = _INT8
+    tensor.quantization = schema.QuantizationParametersT()
+    if same_range:
+        before = subgraph.tensors[source].quantization
+        tensor.quantization.scale, tensor.quantization.zeroPoint = list(before.scale), list(before.zeroPoint)
+    elif found is not None:
+        scale, zero_point = affine(found.low, found.high)
+        tensor.quantization.scale, tensor.quantization.zeroPoint = [scale], [zero_point]
+    operator.inputs = [source, *list(operator.inputs)[1:]]
+    operators = list(subgraph.operators)
+    place = next(i for i, o in enumerate(operators) if o is operator)
+    operators.insert(place + 1, _dequantize(model, result, outside))
+    subgraph.operators = operators
+    return True
+
+
+def _dequantize(model: Any, source: int, target: int) -> Any:
+    operator = schema.OperatorT()
+    operator.opcodeIndex = next(
+        i for i, code in enumerate(model.operatorCodes) if code.builtinCode == _BUILTIN.DEQUANTIZE
+    )
+    operator.inputs, operator.outputs = [source], [target]
+    return operator
+
+
+def _join_conversions(model: Any) -> None:
+    """QUANTIZE of a DEQUANTIZE: nothing at all where both sides agree, else one step from int8 to int8."""
+    subgraph = model.subgraphs[0]
+    kept = []
+    for operator in subgraph.operators:
+        if model.operatorCodes[operator.opcodeIndex].builtinCode != _BUILTIN.QUANTIZE:
+            kept.append(operator)
+            continue
+        source, target = _int8_source(model, operator.inputs[0]), operator.outputs[0]
+        if source is not None and _same_quantization(subgraph.tensors[source], subgraph.tensors[target]):
+            _redirect(subgraph, target, source)
+            continue
+        if source is not None:
+            operator.inputs = [source]
+        kept.append(operator)
+    subgraph.operators = kept
+
+
+def _drop_unread_dequantize(model: Any) -> None:
+    subgraph = model.subgraphs[0]
+    read = {i for operator in subgraph.operators for i in operator.inputs} | set(subgraph.outputs)
+    subgraph.operators = [
+        operator
+        for operator in subgraph.operators
+        if model.operatorCodes[operator.opcodeIndex].builtinCode != _BUILTIN.DEQUANTIZE or operator.outputs[0] in read
+    ]
+
+
+def _int8_source(model: Any, index: int) -> int | None:
+    """The int8 tensor that float tensor `index` is the DEQUANTIZE of."""
+    subgraph = model.subgraphs[0]
+    for operator in subgraph.operators:
+        if operator.outputs[0] == index:
+            code = model.operatorCodes[operator.opcodeIndex].builtinCode
+            source = int(operator.inputs[0])
+            return source if code == _BUILTIN.DEQUANTIZE and subgraph.tensors[source].type == _INT8 else None
+    return None
+
+
+def _redirect(subgraph: Any, old: int, new: int) -> None:
+    for operator in subgraph.operators:
+        operator.inputs = [new if i == old else int(i) for i in operator.inputs]
+    subgraph.outputs = [new if i == old else int(i) for i in subgraph.outputs]
+
+
+def _same_quantization(a: Any, b: Any) -> bool:
+    return (
+        b.type == _INT8
+        and np.array_equal(np.float32(a.quantization.scale), np.float32(b.quantization.scale))
+        and np.array_equal(a.quantization.zeroPoint, b.quantization.zeroPoint)
+    )
+
+
+def _text(name: bytes | str | None) -> str:
+    return name.decode(errors="replace") if isinstance(name, bytes) else (name or "")
