@@ -47,18 +47,26 @@ def model_files(program: Program, plan: MemoryPlan, manifest: Manifest | None = 
     """`model.h`, `model.c` and the kernels that they call: all that one's own project needs."""
     manifest = manifest or _manifest(program, plan, "", 0)
     templates = _templates()
+    kernels = _kernel_files(program)
     context = {
         "manifest": manifest,
+        "headers": [path for path in kernels if path.endswith(".h")],
         "inputs": [_end(program.graph.tensors[i], plan) for i in program.graph.inputs],
         "outputs": [_end(program.graph.tensors[i], plan) for i in program.graph.outputs],
         "layers": [_layer(program.graph, step, plan) for step in program.steps],
     }
     files = {name: templates.get_template(f"{name}.j2").render(context).encode() for name in ("model.h", "model.c")}
-    kernels = resources.folder("firmware_templates") / "kernels"
+    return {**files, **kernels}
+
+
+def _kernel_files(program: Program) -> dict[str, bytes]:
+    """The kernel sources that the program calls, and their headers."""
+    folder = resources.folder("firmware_templates") / "kernels"
+    found: dict[str, bytes] = {}
     for relative in ("portable/edgeq_kernels.h", *program.sources):
-        for path in _with_headers(kernels / relative):
-            files[f"kernels/{path.name}"] = path.read_bytes()
-    return files
+        for path in _with_headers(folder / relative):
+            found[f"kernels/{path.name}"] = path.read_bytes()
+    return found
 
 
 def _with_headers(source: Path) -> tuple[Path, ...]:

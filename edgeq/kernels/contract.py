@@ -112,7 +112,7 @@ class Kernel:
         max_version: the newest operator version whose meaning it covers.
         requires: features a core must have (Core.isa); () runs everywhere.
         sources: files below firmware_templates/kernels that hold it.
-        rules: what must hold of an operator; all are checked, in order.
+        rules: what must hold of an operator; checked in order up to the first that it breaks.
         lower: makes the call, once every rule holds.
         why: why it exists beside the portable one, and when it is chosen.
         exact: "" when every output byte equals the reference's; else the tolerance in words.
@@ -130,13 +130,15 @@ class Kernel:
     exact: str = ""
 
     def violations(self, graph: Graph, op: Op) -> tuple[Violation, ...]:
-        """Every rule that this operator breaks."""
-        found = []
+        """The first rule that this operator breaks, as a tuple of one; () when it keeps all.
+
+        Only the first: a rule relies on those before it (one on scales needs a tensor that has some).
+        """
         for rule in self.rules:
             facts = rule(graph, op)
             if facts is not None:
-                found.append(Violation(rule.__name__, describe(rule, facts), facts))
-        return tuple(found)
+                return (Violation(rule.__name__, describe(rule, facts), facts),)
+        return ()
 
 
 def describe(rule: Callable[..., Facts | None], facts: Facts) -> str:

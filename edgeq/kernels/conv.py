@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
+
 from edgeq.graph import Graph, Op
+from edgeq.kernels import arithmetic, dsp, fully_connected
 from edgeq.kernels.contract import Facts, Kernel, Lowering
-from edgeq.kernels.convolution import convolution_rules, lower_portable, parts
+from edgeq.kernels.convolution import Parts, convolution_rules, lower_portable, parts
 
 
 def macs(graph: Graph, op: Op) -> int:
@@ -30,9 +34,128 @@ def _lower(graph: Graph, op: Op) -> Lowering:
     return lower_portable(graph, op, group=weights.shape[3], macs=macs(graph, op))
 
 
+def has_no_groups(graph: Graph, op: Op) -> Facts | None:
+    """The convolution has {groups} groups, which the portable kernel serves."""
+    inp, weights = graph.input_of(op, 0), graph.input_of(op, 1)
+    assert inp is not None and weights is not None
+    groups = inp.shape[3] // weights.shape[3]
+    return None if groups == 1 else {"groups": groups}
+
+
+def sums_stay_small(graph: Graph, op: Op) -> Facts | None:
+    """A sum may reach 2**30 or a shift 22 bits, beyond which the DSP kernels' rounding wouldn't be exact."""
+    p = parts(graph, op)
+    return None if dsp.sums_stay_small(p.weights.reshape(p.window.out_c, -1), p.bias, p.multipliers) else {}
+
+
+def is_pointwise(graph: Graph, op: Op) -> Facts | None:
+    """It is a {filter} convolution with stride {stride} over {in_c} channels, not 1x1 over a multiple of four."""
+    window = parts(graph, op).window
+    if window.is_pointwise and window.in_c % 4 == 0:
+        return None
+    return {
+        "filter": f"{window.filter_h}x{window.filter_w}",
+        "stride": (window.stride_h, window.stride_w),
+        "in_c": window.in_c,
+    }
+
+
+def has_one_position(graph: Graph, op: Op) -> Facts | None:
+    """It has {positions} output positions, or doesn't read the whole input: not a matrix times one vector."""
+    w = parts(graph, op).window
+    whole = (w.filter_h, w.filter_w, w.pad_h, w.pad_w) == (w.in_h, w.in_w, 0, 0)
+    plain = w.filter_h == 1 or w.dilation_h == 1
+    return None if w.positions == 1 and whole and plain else {"positions": w.positions}
+
+
+def lower_tiles(p: Parts, weights: npt.NDArray[np.int8], macs: int, *, direct: bool) -> Lowering:
+    """The call of the tiled DSP kernels.
+
+    Args:
+        weights: [out_c][filter_h * filter_w * in_c].
+        direct: columns come straight from the input (pointwise), else they are gathered in scratch first.
+    """
+    depth = dsp.round_up(weights.shape[1], 4)
+    in_zero, out_zero = arithmetic.zero_point_of(p.inp), arithmetic.zero_point_of(p.out)
+    return Lowering.of_call(
+        arguments=("{in0}", "{out0}", "{scratch}"),
+        struct="edgeq_dsp_conv_params",
+        fields={
+            "window": p.window.initializer(),
+            "weights": "{const:weights}",
+            "bias": "{const:bias}",
+            "scales": "(const edgeq_dsp_scale *){const:scales}",
+            "depth": str(depth),
+            "in_zero": str(in_zero),
+            "act_min": str(p.act_min),
+            "act_max": str(p.act_max),
+        },
+        constants=dsp.constants(
+            dsp.pack_two_channels(weights),
+            dsp.folded_bias(p.bias, weights.astype(np.int64).sum(axis=1), in_zero, 2),
+            dsp.scale_records(p.multipliers, out_zero, p.act_min, p.act_max, 2),
+        ),
+        scratch_bytes=8 * depth if direct else 12 * depth,
+        macs=macs,
+    )
+
+
+def _lower_dsp(graph: Graph, op: Op) -> Lowering:
+    p = parts(graph, op)
+    return lower_tiles(p, p.weights.reshape(p.window.out_c, -1), macs(graph, op), direct=False)
+
+
+def _lower_pointwise_dsp(graph: Graph, op: Op) -> Lowering:
+    p = parts(graph, op)
+    return lower_tiles(p, p.weights.reshape(p.window.out_c, -1), macs(graph, op), direct=True)
+
+
+def _lower_vector_dsp(graph: Graph, op: Op) -> Lowering:
+    p = parts(graph, op)
+    weights = p.weights.reshape(p.window.out_c, -1)
+    return fully_connected.lower_rows(
+        1, weights, p.bias, p.multipliers, p.inp, p.out, (p.act_min, p.act_max), macs(graph, op)
+    )
+
+
 RULES = (*convolution_rules(axis=0), channels_fit)
+_DSP_RULES = (*RULES, has_no_groups, sums_stay_small)
+TILE_SOURCES = ("dsp/edgeq_dsp.h", "dsp/conv_2d_s8_dsp.c", "dsp/mat_mul_s8_dsp.S")
 
 KERNELS = (
+    Kernel(
+        symbol="edgeq_fully_connected_s8_dsp",
+        op="CONV_2D",
+        types="int8",
+        max_version=6,
+        requires=("dsp",),
+        sources=fully_connected.DSP_SOURCES,
+        rules=(*_DSP_RULES, has_one_position),
+        lower=_lower_vector_dsp,
+        why="a convolution with one output position is a matrix times a vector",
+    ),
+    Kernel(
+        symbol="edgeq_pointwise_conv_2d_s8_dsp",
+        op="CONV_2D",
+        types="int8",
+        max_version=6,
+        requires=("dsp",),
+        sources=TILE_SOURCES,
+        rules=(*_DSP_RULES, is_pointwise),
+        lower=_lower_pointwise_dsp,
+        why="1x1: columns are the input's pixels, nothing is gathered",
+    ),
+    Kernel(
+        symbol="edgeq_conv_2d_s8_dsp",
+        op="CONV_2D",
+        types="int8",
+        max_version=6,
+        requires=("dsp",),
+        sources=TILE_SOURCES,
+        rules=_DSP_RULES,
+        lower=_lower_dsp,
+        why="four pixels by two channels at a time, 17 cycles per 16 MACs",
+    ),
     Kernel(
         symbol="edgeq_conv_2d_s8",
         op="CONV_2D",

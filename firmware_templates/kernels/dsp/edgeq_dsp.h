@@ -1,0 +1,139 @@
+/* Kernels for cores with the DSP extension (Cortex-M4, M7, M33, M35P): two 16-bit products an instruction.
+ *
+ * What the packing in edgeq/kernels/dsp.py and this code agree on:
+ *  - K inputs of one output element are padded with zeros to a multiple of four, and in each group of four
+ *    paired as (0, 2) and (1, 3): the order in which SXTB16 widens a word of four bytes.
+ *  - The weights of two output channels A and B for one pair (i, j) are one word, bytes Ai Bi Aj Bj, so that
+ *    SXTB16 gives (Ai, Aj) and SXTB16 with ROR #8 gives (Bi, Bj).
+ *  - Activations are used as they are; -in_zero * sum(weights) is folded into the bias (exact modulo 2^32),
+ *    which holds on padding too because padding is the zero point itself.
+ *  - Sums stay so small that doubling them can't overflow (a rule of the kernel table), so that SMMULR of
+ *    (2 * sum * 2^left) is gemmlowp's rounding doubling high multiplication; `round` holds half a unit of
+ *    the right shift and the output's zero point shifted into place.
+ */
+#ifndef EDGEQ_DSP_H
+#define EDGEQ_DSP_H
+
+#include "kernels/edgeq_kernels.h"
+
+/* shifts: bits 0..7 left shift + 1, bits 8..15 right shift, bit 16: no right shift, or a clamp tighter than
+ * int8, so that the careful path must be taken. */
+typedef struct {
+  int32_t multiplier;
+  int32_t round;
+  uint32_t shifts;
+} edgeq_dsp_scale;
+
+typedef struct {
+  edgeq_window window;
+  const int8_t *weights; /* packed */
+  const int32_t *bias;   /* with the input's zero point folded in; padded to an even count */
+  const edgeq_dsp_scale *scales;
+  int32_t depth; /* K, padded to a multiple of four */
+  int32_t in_zero;
+  int32_t act_min, act_max;
+} edgeq_dsp_conv_params;
+
+typedef struct {
+  int32_t rows, depth; /* depth padded to a multiple of four */
+  int32_t depth_used;
+  int32_t outputs;
+  const int8_t *weights;
+  const int32_t *bias;
+  const edgeq_dsp_scale *scales;
+  int32_t scale_step; /* bytes from one output's scale to the next: 0 or sizeof(edgeq_dsp_scale) */
+  int32_t act_min, act_max;
+} edgeq_dsp_fully_connected_params;
+
+/* A tile of the matrix product; offsets are known to mat_mul_s8_dsp.S. */
+typedef struct {
+  const int16_t *columns;        /*  0: pairs of four pixels in turn: [pairs][4][2] */
+  const int8_t *weights;         /*  4 */
+  const int32_t *bias;           /*  8 */
+  const edgeq_dsp_scale *scales; /* 12 */
+  int8_t *out;                   /* 16: first pixel, first channel */
+  int32_t out_stride;            /* 20: bytes from pixel to pixel */
+  int32_t pairs;                 /* 24: K / 2, even */
+  int32_t channels;              /* 28 */
+  int32_t act_min;               /* 32 */
+  int32_t act_max;               /* 36 */
+} edgeq_dsp_tile;
+
+/* Rows of a matrix times one vector; offsets are known to mat_vec_s8_dsp.S. */
+typedef struct {
+  const int16_t *column;         /*  0: [pairs][2] */
+  const int8_t *weights;         /*  4: eight rows a time, [pairs][4 words]; the rest two a time, [pairs][1] */
+  const int32_t *bias;           /*  8 */
+  const edgeq_dsp_scale *scales; /* 12 */
+  int8_t *out;                   /* 16 */
+  int32_t scale_step;            /* 20: bytes */
+  int32_t pairs;                 /* 24 */
+  int32_t rows;                  /* 28 */
+  int32_t act_min;               /* 32 */
+  int32_t act_max;               /* 36 */
+} edgeq_dsp_rows;
+
+void edgeq_dsp_mat_mul_4(const edgeq_dsp_tile *tile);
+void edgeq_dsp_mat_vec(const edgeq_dsp_rows *rows);
+
+void edgeq_conv_2d_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, int8_t *out, void *scratch);
+void edgeq_pointwise_conv_2d_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, int8_t *out, void *scratch);
+void edgeq_depthwise_conv_2d_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, int8_t *out, void *scratch);
+void edgeq_fully_connected_s8_dsp(const edgeq_dsp_fully_connected_params *p, const int8_t *in, int8_t *out,
+                                  void *scratch);
+
+/* ---- one instruction each; any compiler that knows the cores knows these ---- */
+
+static inline uint32_t edgeq_load4(const int8_t *from) {
+  uint32_t word;
+  __builtin_memcpy(&word, from, 4); /* one LDR: these cores load unaligned words */
+  return word;
+}
+
+static inline int32_t edgeq_sxtb16(uint32_t x) {
+  int32_t result;
+  __asm__("sxtb16 %0, %1" : "=r"(result) : "r"(x));
+  return result;
+}
+
+static inline int32_t edgeq_sxtb16_ror8(uint32_t x) {
+  int32_t result;
+  __asm__("sxtb16 %0, %1, ror #8" : "=r"(result) : "r"(x));
+  return result;
+}
+
+static inline int32_t edgeq_smlad(int32_t a, int32_t b, int32_t sum) {
+  int32_t result;
+  __asm__("smlad %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
+  return result;
+}
+
+static inline int32_t edgeq_smmulr(int32_t a, int32_t b) {
+  int32_t result;
+  __asm__("smmulr %0, %1, %2" : "=r"(result) : "r"(a), "r"(b));
+  return result;
+}
+
+/* (low half of a, low half of b) and (high half of a, high half of b). */
+static inline int32_t edgeq_pack_low(int32_t a, int32_t b) {
+  int32_t result;
+  __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(result) : "r"(a), "r"(b));
+  return result;
+}
+
+static inline int32_t edgeq_pack_high(int32_t a, int32_t b) {
+  int32_t result;
+  __asm__("pkhtb %0, %2, %1, asr #16" : "=r"(result) : "r"(a), "r"(b));
+  return result;
+}
+
+/* A sum brought to the output's scale, rounded like the reference, clamped. */
+static inline int32_t edgeq_dsp_finish(int32_t sum, const edgeq_dsp_scale *s, int32_t act_min, int32_t act_max) {
+  int32_t y = edgeq_smmulr((int32_t)((uint32_t)sum << (s->shifts & 0xffu)), s->multiplier);
+  const uint32_t right = (s->shifts >> 8) & 0xffu;
+  if (right) y += y >> 31;
+  y = (y + s->round) >> right;
+  return edgeq_clamp(y, act_min, act_max);
+}
+
+#endif
