@@ -16,7 +16,7 @@ from edgeq.quantize.methods import Range
 
 _BUILTIN = schema.BuiltinOperator
 _INT8, _FLOAT = schema.TensorType.INT8, schema.TensorType.FLOAT32
-_OWN_RANGE = frozenset({_BUILTIN.RELU6, _BUILTIN.RELU_N1_TO_1, _BUILTIN.RELU_0_TO_1, _BUILTIN.LEAKY_RELU, _BUILTIN.ELU})
+_OWN_RANGE = frozenset({_BUILTIN.RELU6, _BUILTIN.RELU_N1_TO_1, _BUILTIN.RELU_0_TO_1, _BUILTIN.LEAKY_RELU})
 _SAME_RANGE = frozenset({_BUILTIN.SQUEEZE, _BUILTIN.EXPAND_DIMS})  # they move data and compute nothing
 
 
@@ -41,9 +41,10 @@ def absorb(model: Any, ranges: Mapping[str, Range]) -> None:
 
 def affine(low: float, high: float) -> tuple[float, int]:
     """Scale and zero point of an int8 tensor that holds `low` to `high`; zero is always among its values."""
-    low, high = min(low, 0.0), max(high, 0.0)
-    scale = float(np.float32(max((high - low) / 255.0, 1e-9)))
-    return scale, int(np.clip(np.round(-128.0 - low / scale), -128, 127))
+    # In float32, as the quantizer does it: equal ranges must give equal parameters.
+    below, above = np.float32(min(low, 0.0)), np.float32(max(high, 0.0))
+    scale = np.maximum(above - below, np.float32(1e-9)) / np.float32(255)
+    return float(scale), int(np.clip(np.rint(np.float32(-128) - below / scale), -128, 127))
 
 
 def _make_int8(model: Any, operator: Any, ranges: Mapping[str, Range], same_range: bool) -> bool:

@@ -38,7 +38,7 @@ class Reference:
     Args:
         model: the bytes of the `.tflite`.
         graph: what `edgeq.tflite` read from them; its checks come before any interpreter sees the file.
-        engine: "auto" takes tflite-runtime where it is installed.
+        engine: "auto" takes tflite-runtime where it is installed and knows the operators, else LiteRT.
 
     Attributes:
         name: the engine and its version, for reports.
@@ -49,16 +49,24 @@ class Reference:
     """
 
     def __init__(self, model: bytes, graph: Graph, engine: Engine = "auto") -> None:
-        chosen = _choose(engine)
-        self.graph = graph
-        self.name = f"{chosen} {importlib.metadata.version(_PACKAGES[chosen])} BUILTIN_REF"
         _refuse_what_crashes(graph)
-        replayed = chosen == "litert" and any(is_int8_fully_connected(graph, op) for op in graph.ops)
-        if replayed:
-            self.name += " + integer FULLY_CONNECTED"
+        self.graph = graph
         self._model = model
-        self._engine = chosen
-        self._replayed = replayed
+        chosen = _choose(engine)
+        try:
+            self._use(chosen)
+        except UnsupportedError:
+            # Operators newer than 2.14 have no older reference: then the newer one is it.
+            if engine != "auto" or chosen == "litert":
+                raise
+            self._use("litert")
+
+    def _use(self, engine: str) -> None:
+        self._engine = engine
+        self._replayed = engine == "litert" and any(is_int8_fully_connected(self.graph, op) for op in self.graph.ops)
+        self.name = f"{engine} {importlib.metadata.version(_PACKAGES[engine])} BUILTIN_REF"
+        if self._replayed:
+            self.name += " + integer FULLY_CONNECTED"
         self._steps = self._plan()
 
     def run(self, inputs: Sequence[npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
