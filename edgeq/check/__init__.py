@@ -1,1 +1,22 @@
-"""(being written)"""
+"""FitReport: operators, types, RAM and flash against a target, each rule with its reason."""
+
+from edgeq.check.advice import describe_peak
+from edgeq.check.checker import after_build, check
+from edgeq.check.fit import Budget, FitReport, LiveBuffer, OpVerdict, Part, Peak
+from edgeq.check.footprint import Footprint, footprint
+from edgeq.check.model_rules import MODEL_RULES
+
+__all__ = [
+    "MODEL_RULES",
+    "Budget",
+    "FitReport",
+    "Footprint",
+    "LiveBuffer",
+    "OpVerdict",
+    "Part",
+    "Peak",
+    "after_build",
+    "check",
+    "describe_peak",
+    "footprint",
+]

@@ -127,6 +127,13 @@ class Tensor:
     is_variable: bool = False
 
     @property
+    def short_name(self) -> str:
+        """The name as messages show it: converters join the names of all fused layers by ';', the first says
+        enough, and of a long path its end does."""
+        first = self.name.split(";", 1)[0]
+        return first if len(first) <= 48 else "…" + first[-47:]
+
+    @property
     def elements(self) -> int:
         """Number of elements."""
         return prod(self.shape)
@@ -214,7 +221,7 @@ class Graph:
         return self.tensors[op.outputs[position]]
 
     def label(self, op: Op) -> str:
-        """`CONV_2D #7 (name of its first output)`, as messages name a layer."""
+        """`CONV_2D #7 (short name of its first output)`, as messages name a layer."""
         kind = op.custom_name or op.kind
-        name = self.tensors[op.outputs[0]].name if op.outputs else ""
+        name = self.tensors[op.outputs[0]].short_name if op.outputs else ""
         return f"{kind} #{op.index}" + (f" ({name})" if name else "")

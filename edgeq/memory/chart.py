@@ -76,11 +76,11 @@ def chart(graph: Graph, plan: MemoryPlan) -> ArenaChart:
 
 
 def buffer_label(graph: Graph, buffer: Buffer) -> str:
-    """`scratch of CONV_2D #3`, or the names of its tensors."""
+    """`scratch of CONV_2D #3`, or the short names of its tensors."""
     if buffer.scratch_of >= 0:
         op = graph.ops[buffer.scratch_of]
         return f"scratch of {op.custom_name or op.kind} #{op.index}"
-    return " = ".join(graph.tensors[t].name or f"tensor {t}" for t in buffer.tensors)
+    return " = ".join(graph.tensors[t].short_name or f"tensor {t}" for t in buffer.tensors)
 
 
 def _row(graph: Graph, buffer: Buffer, place: dict[int, int]) -> ChartRow:

@@ -1,0 +1,153 @@
+"""Measure what firmware takes beside its model, and write it to edgeq/check/footprint.toml.
+
+    python benchmarks/footprint.py [--target nucleo-l4r5zi] [--check]
+
+Firmware is built with zig cc (the larger of the two compilers) for chains of 1 and 21 pointwise convolutions: the
+difference is what a layer takes, the rest after the kernels is the runtime. Kernel files are compiled one by one;
+`edgeq check` adds those that a model uses. Run it after each change of kernels or runtime; `--check` writes nothing
+and exits 1 when the file is out of date by more than 2 %.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from elftools.elf.elffile import ELFFile
+
+from edgeq import process, resources, target
+from edgeq.check.footprint import FOOTPRINT_FILE, Footprint, footprint
+from edgeq.codegen import SourceTree, generate
+from edgeq.codegen.project import STACK_BYTES
+from edgeq.files import write_tree
+from edgeq.graph import DType, Graph, Op, QuantParams, Tensor
+from edgeq.kernels import KERNELS, Program, lower
+from edgeq.memory import plan_memory
+from edgeq.target import Target
+from edgeq.toolchains.build import build_firmware
+from edgeq.toolchains.cache import default_cache
+from edgeq.toolchains.firmware import Usage
+from edgeq.toolchains.zig import TOOLCHAIN
+
+CHANNELS = 8
+ALLOCATED = 2  # SHF_ALLOC
+
+
+def chain(layers: int) -> Graph:
+    """Pointwise convolutions on a 4×4 image, one after another."""
+    per_tensor = QuantParams(np.float32([0.1]), np.int64([0]))
+    per_channel = QuantParams(np.full(CHANNELS, 0.01, np.float32), np.zeros(CHANNELS, np.int64))
+    image, kernel = (1, 4, 4, CHANNELS), (CHANNELS, 1, 1, CHANNELS)
+    tensors = [Tensor(0, "image", image, DType.INT8, per_tensor)]
+    ops = []
+    options = {"stride_w": 1, "stride_h": 1, "padding": "SAME", "dilation_w_factor": 1, "dilation_h_factor": 1}
+    for i in range(layers):
+        weights = np.ones(kernel, np.int8)
+        at = len(tensors)
+        tensors += [
+            Tensor(at, f"weights{i}", kernel, DType.INT8, per_channel, weights),
+            Tensor(at + 1, f"bias{i}", (CHANNELS,), DType.INT32, per_channel, np.zeros(CHANNELS, np.int32)),
+            Tensor(at + 2, f"layer{i}", image, DType.INT8, per_tensor),
+        ]
+        ops.append(Op(i, "CONV_2D", 1, (max(0, at - 1), at, at + 1), (at + 2,), options))
+    return Graph("footprint", "", "0" * 64, 0, tuple(tensors), tuple(ops), (0,), (len(tensors) - 1,))
+
+
+def build(layers: int, board: Target) -> tuple[Program, SourceTree, Usage]:
+    """The chain as firmware."""
+    graph = chain(layers)
+    program = lower(graph, board.core)
+    tree = generate(program, plan_memory(graph, program.lowerings), board)
+    return program, tree, build_firmware(tree, board, "zig").usage
+
+
+def kernel_sizes(tree: SourceTree, board: Target) -> dict[str, int]:
+    """Each kernel file (as in Kernel.sources) → bytes of its code and constants."""
+    folder = resources.folder("firmware_templates") / "kernels"
+    sources = sorted({s for kernel in KERNELS for s in kernel.sources if set(kernel.requires) <= set(board.core.isa)})
+    headers = {f"kernels/{path.name}": path.read_bytes() for path in sorted(folder.rglob("*.h"))}
+    sizes = {}
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        write_tree(root, {**tree.files, **headers})
+        for source in sources:
+            inside = f"kernels/{Path(source).name}"
+            (root / inside).write_bytes((folder / source).read_bytes())
+            argv = TOOLCHAIN.compile_argv(board, inside, root / "kernel.o")
+            environment = TOOLCHAIN.environment(default_cache())
+            process.run(argv, timeout_s=300, cwd=root, environment=environment)
+            elf = ELFFile(io.BytesIO((root / "kernel.o").read_bytes()))
+            kept = [s for s in elf.iter_sections() if s["sh_flags"] & ALLOCATED and s["sh_type"] == "SHT_PROGBITS"]
+            sizes[source] = sum(s["sh_size"] for s in kept)
+    return sizes
+
+
+def measure(board: Target) -> Footprint:
+    """All figures for one target."""
+    program, tree, one = build(1, board)
+    longer, _, many = build(21, board)
+    kernels = kernel_sizes(tree, board)
+
+    def code(usage: Usage, of: Program) -> int:
+        return usage.code_bytes - of.constant_bytes("parameters") - sum(kernels[s] for s in of.sources)
+
+    layer = -(-(code(many, longer) - code(one, program)) // 20)
+    image = 16 * CHANNELS
+    layer_ram = -(-(many.ram_bytes - many.arena_bytes - one.ram_bytes + one.arena_bytes) // 20)
+    return Footprint(
+        runtime_code_bytes=code(one, program) - layer,
+        runtime_ram_bytes=one.ram_bytes - one.arena_bytes - one.stack_bytes - image - layer_ram,
+        stack_bytes=STACK_BYTES,
+        layer_code_bytes=layer,
+        layer_ram_bytes=layer_ram,
+        kernel_code_bytes=kernels,
+        source=f"benchmarks/footprint.py: {TOOLCHAIN.version()}, {board.name}",
+    )
+
+
+def as_toml(sizes: Footprint) -> str:
+    """The file's text."""
+    lines = [
+        "# What firmware takes beside its model, in bytes. Written by benchmarks/footprint.py; don't edit.",
+        f"runtime_code_bytes = {sizes.runtime_code_bytes}",
+        f"runtime_ram_bytes = {sizes.runtime_ram_bytes}",
+        f"stack_bytes = {sizes.stack_bytes}",
+        f"layer_code_bytes = {sizes.layer_code_bytes}",
+        f"layer_ram_bytes = {sizes.layer_ram_bytes}",
+        f'source = "{sizes.source}"',
+        "",
+        "[kernel_code_bytes]",
+        *(f'"{name}" = {size}' for name, size in sizes.kernel_code_bytes.items()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def out_of_date(new: Footprint, old: Footprint) -> bool:
+    """Whether any figure differs by more than 2 %, or a kernel file came or went."""
+    if set(new.kernel_code_bytes) != set(old.kernel_code_bytes):
+        return True
+    pairs = [(new.kernel_code_bytes[k], old.kernel_code_bytes[k]) for k in new.kernel_code_bytes]
+    pairs += [(new.runtime_code_bytes, old.runtime_code_bytes), (new.runtime_ram_bytes, old.runtime_ram_bytes)]
+    return any(abs(a - b) > 0.02 * max(a, b) for a, b in pairs)
+
+
+def main() -> int:
+    """Write the file, or compare with it."""
+    parser = argparse.ArgumentParser(description="measure what firmware takes beside its model")
+    parser.add_argument("--target", default="nucleo-l4r5zi")
+    parser.add_argument("--check", action="store_true")
+    options = parser.parse_args()
+    sizes = measure(target.load(options.target))
+    print(as_toml(sizes))
+    if options.check:
+        return int(out_of_date(sizes, footprint()))
+    FOOTPRINT_FILE.write_text(as_toml(sizes), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

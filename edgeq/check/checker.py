@@ -1,0 +1,192 @@
+"""A graph against a target: operators, types, RAM and flash."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from edgeq.check import advice
+from edgeq.check.fit import Budget, FitReport, OpVerdict, Part
+from edgeq.check.footprint import Footprint, footprint
+from edgeq.check.model_rules import findings
+from edgeq.errors import UnsupportedError, UsageError
+from edgeq.graph import Graph, Op
+from edgeq.kernels import Lowering, Violation, choose
+from edgeq.memory import MemoryPlan, plan_memory
+from edgeq.target import Target
+from edgeq.units import align_up
+
+_CAPACITY_SOURCE = "planned; the build allocates exactly this"
+_FILE_SOURCE = "the model's constants as packed for its kernels"
+
+
+@dataclass(frozen=True)
+class _Lowered:
+    """One operator with what its kernel asks; an empty lowering where it has none."""
+
+    verdict: OpVerdict
+    lowering: Lowering
+    sources: tuple[str, ...]
+
+
+def check(
+    graph: Graph,
+    target: Target,
+    *,
+    reserve_ram_bytes: int = 0,
+    reserve_flash_bytes: int = 0,
+    stack_bytes: int | None = None,
+) -> FitReport:
+    """Whether a model runs on a target.
+
+    Every operator is judged even when others fail, and memory even when operators do (then without the
+    unsupported ones' scratch and constants, which is marked as estimated).
+
+    Args:
+        reserve_ram_bytes, reserve_flash_bytes: what the user's own firmware needs beside the model.
+        stack_bytes: of the firmware; its default without.
+
+    Raises:
+        UsageError: a reserve or a stack below zero.
+    """
+    sizes = footprint()
+    stack = sizes.stack_bytes if stack_bytes is None else stack_bytes
+    for name, value in (("ram", reserve_ram_bytes), ("flash", reserve_flash_bytes), ("stack", stack)):
+        if value < 0:
+            raise UsageError(f"{value} bytes can't be reserved", where=name, next_step="give 0 or more")
+    lowered = [_lower(graph, op, target) for op in graph.ops]
+    refused = frozenset(v.verdict.index for v in lowered if not v.verdict.supported)
+    found = findings(graph, refused)
+    plan, problem = _plan(graph, [v.lowering for v in lowered])
+    operators = tuple(v.verdict for v in lowered)
+    if problem is not None:
+        operators = tuple(
+            replace(op, violations=(*op.violations, problem)) if op.index == problem.facts["op_index"] else op
+            for op in operators
+        )
+    complete = plan is not None and not refused
+    parts = (
+        *_ram_parts(graph, plan, sizes, stack, reserve_ram_bytes, complete),
+        *_flash_parts(graph, lowered, sizes, reserve_flash_bytes, complete),
+    )
+    report = FitReport(
+        model=graph.source or graph.name,
+        model_sha256=graph.sha256,
+        target=target.name,
+        operators=operators,
+        findings=found,
+        budgets=_budgets(target, parts),
+        plan=plan,
+        peak=advice.peak(graph, plan) if plan is not None else None,
+        notices=graph.notices,
+    )
+    return replace(report, advice=_advice(graph, target, report))
+
+
+def after_build(report: FitReport, *, flash_bytes: int, weights_bytes: int, ram_bytes: int) -> FitReport:
+    """The report with a build's exact sizes in place of its estimates.
+
+    Args:
+        flash_bytes, weights_bytes, ram_bytes: as edgeq.toolchains.firmware.Usage has them.
+    """
+    source = "the built firmware's ELF file"
+
+    def corrected(part: Part, all_parts: Sequence[Part]) -> Part:
+        fixed = sum(p.size_bytes for p in all_parts if p.use == "arena" or p.use == "stack" or p.name == "input buffer")
+        exact = {
+            "weights": weights_bytes,
+            "code": flash_bytes - weights_bytes - sum(p.size_bytes for p in all_parts if p.name == "parameters"),
+            "runtime": ram_bytes - fixed,
+        }
+        if part.name not in exact:
+            return part
+        return replace(part, size_bytes=exact[part.name], estimated=False, source=source)
+
+    everything = [p for b in report.budgets for p in b.parts]
+    budgets = tuple(replace(b, parts=tuple(corrected(p, everything) for p in b.parts)) for b in report.budgets)
+    return replace(report, budgets=budgets)
+
+
+def _lower(graph: Graph, op: Op, target: Target) -> _Lowered:
+    name, short = graph.output_of(op).name, graph.output_of(op).short_name
+    kind = op.custom_name or op.kind
+    choice = choose(graph, op, target.core)
+    if choice.kernel is None:
+        return _Lowered(OpVerdict(op.index, kind, name, short, "", choice.violations), Lowering(), ())
+    lowering = choice.kernel.lower(graph, op)
+    sizes = {
+        section: sum(len(c.data) for c in lowering.constants if c.section == section)
+        for section in ("weights", "parameters")
+    }
+    verdict = OpVerdict(
+        index=op.index,
+        op=kind,
+        name=name,
+        short_name=short,
+        kernel=choice.kernel.symbol,
+        macs=lowering.macs,
+        weights_bytes=sizes["weights"],
+        parameter_bytes=sizes["parameters"],
+        tolerance=choice.kernel.exact,
+    )
+    return _Lowered(verdict, lowering, choice.kernel.sources)
+
+
+def _plan(graph: Graph, lowerings: Sequence[Lowering]) -> tuple[MemoryPlan | None, Violation | None]:
+    try:
+        return plan_memory(graph, lowerings), None
+    except UnsupportedError as refused:
+        return None, Violation("memory_can_be_planned", refused.what, refused.facts)
+
+
+def _ram_parts(
+    graph: Graph, plan: MemoryPlan | None, sizes: Footprint, stack: int, reserve: int, complete: bool
+) -> tuple[Part, ...]:
+    received = sum(graph.tensors[i].size_bytes for i in graph.inputs)
+    arena = plan.arena_bytes if plan else 0
+    layers = len(graph.ops)
+    return (
+        Part("arena", "arena", arena, not complete, _CAPACITY_SOURCE),
+        Part("input buffer", "data", align_up(received, 4), False, "the wire protocol keeps a copy of the inputs"),
+        Part("stack", "stack", align_up(stack, 8), False, "reserved by the linker script"),
+        Part("runtime", "data", sizes.ram_bytes(layers), True, sizes.source),
+        Part("reserve", "data", reserve, False, "asked for"),
+    )
+
+
+def _flash_parts(
+    graph: Graph, lowered: Sequence[_Lowered], sizes: Footprint, reserve: int, complete: bool
+) -> tuple[Part, ...]:
+    weights = sum(v.verdict.weights_bytes for v in lowered)
+    parameters = sum(v.verdict.parameter_bytes for v in lowered)
+    sources = [s for v in lowered for s in v.sources]
+    return (
+        Part("weights", "weights", weights, not complete, _FILE_SOURCE),
+        Part("parameters", "code", parameters, not complete, _FILE_SOURCE),
+        Part("code", "code", sizes.code_bytes(len(graph.ops), sources), True, sizes.source),
+        Part("reserve", "code", reserve, False, "asked for"),
+    )
+
+
+def _budgets(target: Target, parts: Sequence[Part]) -> tuple[Budget, ...]:
+    """One per memory, each part where the linker script puts it: the first region that may hold it."""
+    found = []
+    for memory in target.soc.memory:
+        here = tuple(p for p in parts if target.memory_for(p.use)[0] is memory)
+        if here:
+            found.append(Budget(memory.name, memory.kind, memory.size_bytes, here))
+    return tuple(found)
+
+
+def _advice(graph: Graph, target: Target, report: FitReport) -> tuple[str, ...]:
+    if report.findings:
+        return ()  # the findings say what to do first, and the sizes will change with it
+    lines: list[str] = []
+    for budget in report.budgets:
+        if not budget.fits and budget.kind == "ram" and report.plan is not None and report.peak is not None:
+            lines += advice.ram_advice(graph, report.plan, report.peak, budget)
+        elif not budget.fits and budget.kind == "flash":
+            lines += advice.flash_advice(report.operators, budget)
+    if lines:
+        lines += advice.other_targets(target, report.ram.used_bytes, report.flash.used_bytes)
+    return tuple(lines)
