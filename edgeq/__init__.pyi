@@ -1,0 +1,16 @@
+from edgeq.errors import EdgeqError as EdgeqError
+from edgeq.pipeline import Deployment as Deployment
+from edgeq.pipeline import Model as Model
+from edgeq.pipeline import build as build
+from edgeq.pipeline import check as check
+from edgeq.pipeline import convert as convert
+from edgeq.pipeline import deploy as deploy
+from edgeq.pipeline import flash as flash
+from edgeq.pipeline import generate as generate
+from edgeq.pipeline import load_target as load_target
+from edgeq.pipeline import plan as plan
+from edgeq.pipeline import profile as profile
+from edgeq.pipeline import read_model as read_model
+from edgeq.pipeline import simulate as simulate
+
+__version__: str

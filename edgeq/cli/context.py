@@ -1,0 +1,143 @@
+"""What commands share: their common options, the environment, and where output goes."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from edgeq.cli.progress import Teller
+from edgeq.target import Target
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Output:
+    """How this command talks.
+
+    Attributes:
+        width, color: of the terminal on stdout.
+    """
+
+    command: str
+    json: bool
+    quiet: bool
+    width: int
+    color: bool
+
+    def show(self, text: Callable[[int, bool], str], body: Callable[[], Mapping[str, object]]) -> None:
+        """Print a product: its text (given width and colour), or its JSON. Only one of the two is made."""
+        if self.json:
+            from edgeq.report.json import document
+
+            click.echo(document(self.command, body()), nl=False)
+        else:
+            click.echo(text(self.width, self.color), nl=False, color=self.color)
+
+    def teller(self) -> Teller:
+        """A listener that shows progress on stderr; use it as a context."""
+        return Teller(quiet=self.quiet)
+
+
+def output(command: str, as_json: bool, quiet: bool) -> Output:
+    """For this command, on this terminal."""
+    terminal = sys.stdout.isatty()
+    width = min(140, max(80, shutil.get_terminal_size((100, 24)).columns)) if terminal else 110
+    return Output(command, as_json, quiet, width, terminal and "NO_COLOR" not in os.environ)
+
+
+def targets_folder() -> Path | None:
+    """The user's own targets: EDGEQ_TARGETS, laid out like the project's `targets/`."""
+    value = os.environ.get("EDGEQ_TARGETS", "")
+    return Path(value) if value else None
+
+
+def cache_folder() -> Path | None:
+    """Where compiled objects are kept: EDGEQ_CACHE; the platform's own place without it."""
+    value = os.environ.get("EDGEQ_CACHE", "")
+    return Path(value) if value else None
+
+
+def load_target(name: str) -> Target:
+    """The target that `--target` names."""
+    from edgeq import pipeline
+
+    return pipeline.load_target(name, targets_folder())
+
+
+def common(command: F) -> F:
+    """--json and --quiet."""
+    with_quiet = click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")(command)
+    return click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")(with_quiet)
+
+
+target_option = click.option(
+    "-t", "--target", required=True, metavar="NAME", help="See `edgeq targets list`; or a board's .toml file."
+)
+model_argument = click.argument("model", type=click.Path(path_type=Path))
+
+
+class Size(click.ParamType[int]):
+    """Bytes: 4096, 16K, 1.5M, 16KiB."""
+
+    name = "bytes"
+    _FORM = re.compile(r"(\d+(?:\.\d+)?)\s*([KMkm]?)(?:i?[Bb])?")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """K and M are 1024 and 1024²."""
+        if isinstance(value, int):
+            return value
+        match = self._FORM.fullmatch(str(value).strip())
+        if match is None:
+            self.fail(f"'{value}' is not a size; write 4096, 16K or 1.5M", param, ctx)
+        return round(float(match[1]) * {"": 1, "K": 1024, "M": 1024 * 1024}[match[2].upper()])
+
+
+def reserve_options(command: F) -> F:
+    """--reserve-ram and --reserve-flash."""
+    size = Size()
+    with_flash = click.option(
+        "--reserve-flash", type=size, default=0, metavar="BYTES", help="Flash that your own code needs (16K, 1M)."
+    )(command)
+    return click.option(
+        "--reserve-ram", type=size, default=0, metavar="BYTES", help="RAM that your own code needs (16K, 1M)."
+    )(with_flash)
+
+
+def sample_options(command: F) -> F:
+    """--data, --samples, --runs, --seed."""
+    for option in (
+        click.option("--seed", type=int, default=0, show_default=True, help="Of the random inputs."),
+        click.option(
+            "--runs", type=click.IntRange(min=0), default=0, help="Inferences to time  [default: one per sample]"
+        ),
+        click.option(
+            "--samples",
+            type=click.IntRange(min=0),
+            default=0,
+            help="Samples to compare with the reference  [default: 20, fewer where inputs are large]",
+        ),
+        click.option("--data", default="", metavar="FILE[:ARRAY]", help="Inputs from .npz or .npy  [default: random]"),
+    ):
+        command = option(command)
+    return command
+
+
+def flash_options(command: F) -> F:
+    """--runner, --device, --pack, --unlock."""
+    for option in (
+        click.option("--unlock", is_flag=True, help="Erase a locked chip to get in (pyocd)."),
+        click.option("--pack", type=click.Path(path_type=Path), help="CMSIS-Pack for chips that pyOCD doesn't know."),
+        click.option("--device", default="", metavar="ID", help="Which one, when several are there."),
+        click.option("--runner", default="", metavar="NAME", help="pyocd or stlink-drive  [default: what is there]"),
+    ):
+        command = option(command)
+    return command

@@ -1,0 +1,81 @@
+"""edgeq profile"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edgeq.cli import context
+
+
+@click.command("profile")
+@context.model_argument
+@context.target_option
+@click.option("--port", default="", metavar="PORT", help="/dev/ttyACM0, socket://host:port, …, or auto.")
+@click.option("--sim", is_flag=True, help="Build it and start a virtual board.")
+@click.option(
+    "--firmware",
+    type=click.Path(path_type=Path),
+    help="The folder of the build that is on the device, for its sizes.",
+)
+@click.option(
+    "--hardware", is_flag=True, help="A pseudo-terminal or local socket leads to a real board (socat, ser2net)."
+)
+@context.sample_options
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the JSON report to this file too.")
+@click.option("--trace", is_flag=True, help="Show what goes over the wire on stderr.")
+@context.common
+def command(
+    model: Path,
+    target: str,
+    port: str,
+    sim: bool,
+    firmware: Path | None,
+    hardware: bool,
+    data: str,
+    samples: int,
+    runs: int,
+    seed: int,
+    output: Path | None,
+    trace: bool,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Run MODEL (.tflite) on a device: outputs compared byte for byte, latency per layer, memory, energy.
+
+    The device's own model hash is compared first. Exits with 1 when outputs differ.
+
+    \b
+    Examples:
+      edgeq profile model.tflite --target nucleo-l4r5zi --sim
+      edgeq profile model.tflite --target nucleo-l4r5zi --port /dev/ttyACM0 --data test.npz --samples 50
+    """
+    from edgeq import pipeline
+    from edgeq.report.profile import profile_text
+
+    out = context.output("profile", as_json, quiet)
+    with out.teller() as listener:
+        measured = pipeline.profile(
+            model,
+            target,
+            port=port,
+            sim=sim,
+            hardware=hardware,
+            firmware=firmware,
+            data=data,
+            samples=samples,
+            runs=runs,
+            seed=seed,
+            cache=context.cache_folder(),
+            targets_folder=context.targets_folder(),
+            trace=(lambda way, line: click.echo(f"{way} {line}", err=True)) if trace else None,
+            listener=(lambda event: None) if trace else listener,
+        )
+    out.show(lambda width, color: profile_text(measured, width=width, color=color), measured.to_json)
+    if output is not None:
+        from edgeq.files import write_whole
+        from edgeq.report.json import document
+
+        write_whole(output, document("profile", measured.to_json()))
+    return 0 if measured.validation.passed else 1

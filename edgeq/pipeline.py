@@ -1,0 +1,470 @@
+"""The whole flow on one page: each function takes a stage's input and gives its one product.
+
+    model file → convert → QuantizedModel          (importers, quantize)
+    .tflite    → read_model → Model                (tflite)
+    Model      → check → FitReport                 (check, memory, kernels)
+    Model      → build → Firmware                  (kernels, memory, codegen, toolchains)
+    image      → flash → FlashResult               (runners)
+    device     → profile → Measurement             (measure)
+
+Nothing here prints or reads the environment; progress goes to a listener. Rooms are imported where they are
+used, so that `check` never loads what only `profile` needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from edgeq import target as targets
+from edgeq.errors import InputFileError, ModelFileError, NegativeResult, UsageError
+from edgeq.events import Listener, silent
+from edgeq.graph import Graph
+from edgeq.target import Target
+
+if TYPE_CHECKING:
+    from edgeq.check import FitReport
+    from edgeq.codegen.tree import Manifest, SourceTree
+    from edgeq.measure.inputs import Samples
+    from edgeq.measure.measurement import Measurement, MemoryUse
+    from edgeq.memory import ArenaChart, MemoryPlan
+    from edgeq.quantize import EndType, QuantizedModel
+    from edgeq.runners.contract import FlashOptions, FlashResult
+    from edgeq.runners.image import Image
+    from edgeq.runners.virtual import VirtualBoardProcess
+    from edgeq.toolchains.firmware import Firmware
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A `.tflite`, read.
+
+    Attributes:
+        path: where it came from, "" when made in memory.
+    """
+
+    data: bytes
+    graph: Graph
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What `deploy` did."""
+
+    fit: FitReport
+    firmware: Firmware
+    flash: FlashResult
+    measurement: Measurement
+
+
+ModelLike = str | Path | bytes | Model
+TargetLike = str | Target
+Trace = Callable[[str, str], None]
+
+
+def load_target(name: TargetLike, targets_folder: Path | None = None) -> Target:
+    """A target by name, or by the path of a board file; see `edgeq.target.load`."""
+    if isinstance(name, Target):
+        return name
+    if name.endswith(".toml"):
+        return targets.load_file(Path(name), targets_folder)
+    return targets.load(name, targets_folder)
+
+
+def read_model(model: ModelLike) -> Model:
+    """Read a `.tflite` from a file or from bytes.
+
+    Raises:
+        ModelFileError: missing, damaged or not a `.tflite`.
+    """
+    from edgeq import tflite
+
+    if isinstance(model, Model):
+        return model
+    if isinstance(model, bytes):
+        return Model(model, tflite.parse(model))
+    path = Path(model)
+    graph = tflite.read(path)
+    try:
+        data = path.read_bytes()
+    except OSError as failed:
+        raise ModelFileError(f"can't be read: {failed.strerror}", where=str(path)) from failed
+    return Model(data, graph, str(path))
+
+
+def convert(
+    source: object,
+    *,
+    representative_data: Any,
+    io: EndType = "int8",
+    method: str = "min-max",
+    labels: object | None = None,
+    samples: int | None = None,
+    seed: int = 0,
+    allow_float: bool = False,
+    listener: Listener = silent,
+) -> QuantizedModel:
+    """Make an int8 `.tflite` of a trained network; see `edgeq.quantize.convert`."""
+    from edgeq import quantize
+
+    return quantize.convert(
+        source,
+        representative_data=representative_data,
+        io=io,
+        method=method,
+        labels=labels,
+        samples=samples,
+        seed=seed,
+        allow_float=allow_float,
+        listener=listener,
+    )
+
+
+def check(
+    model: ModelLike, target: TargetLike, *, reserve_ram_bytes: int = 0, reserve_flash_bytes: int = 0
+) -> FitReport:
+    """Whether a model runs on a target; see `edgeq.check.check`."""
+    from edgeq.check import check as judge
+
+    return judge(
+        read_model(model).graph,
+        load_target(target),
+        reserve_ram_bytes=reserve_ram_bytes,
+        reserve_flash_bytes=reserve_flash_bytes,
+    )
+
+
+def plan(model: ModelLike, target: TargetLike) -> tuple[MemoryPlan, ArenaChart]:
+    """Where every tensor lies in the arena, and the drawing of it.
+
+    Raises:
+        UnsupportedError: an operator without a kernel.
+    """
+    from edgeq import kernels, memory
+
+    graph = read_model(model).graph
+    made = memory.plan_memory(graph, kernels.lower(graph, load_target(target).core).lowerings)
+    return made, memory.chart(graph, made)
+
+
+def generate(model: ModelLike, target: TargetLike) -> SourceTree:
+    """The C of a model with everything around it that the target needs.
+
+    Raises:
+        UnsupportedError: an operator without a kernel.
+    """
+    from edgeq import codegen, kernels, memory
+
+    graph, board = read_model(model).graph, load_target(target)
+    program = kernels.lower(graph, board.core)
+    return codegen.generate(program, memory.plan_memory(graph, program.lowerings), board)
+
+
+def build(
+    model: ModelLike,
+    target: TargetLike,
+    *,
+    toolchain: str = "auto",
+    output: Path | None = None,
+    cache: Path | None = None,
+    listener: Listener = silent,
+) -> Firmware:
+    """Firmware for a model.
+
+    Args:
+        output: a folder that receives sources, `edgeq.json`, and firmware.elf, .bin and .hex.
+        cache: a folder for compiled objects.
+
+    Raises:
+        UnsupportedError: an operator without a kernel.
+        NegativeResult: it doesn't fit.
+        MissingDependencyError, ToolError: the compiler is absent, or refused.
+    """
+    from edgeq.toolchains.build import build_firmware, write_firmware
+
+    tree = generate(model, target)
+    firmware = build_firmware(tree, load_target(target), toolchain, output, listener, cache)
+    if output is not None:
+        write_firmware(firmware, output)
+    return firmware
+
+
+def flash(
+    image: str | Path | Image | Firmware,
+    target: TargetLike,
+    *,
+    sim: bool = False,
+    runner: str = "",
+    device: str = "",
+    options: FlashOptions | None = None,
+    listener: Listener = silent,
+) -> FlashResult:
+    """Write an image onto a board; see `edgeq.runners.select`.
+
+    Args:
+        image: a file, the folder of a build, or a product of this library.
+        sim: a virtual board that ends when this returns.
+        runner, device: only these; the target's list and what is present decide otherwise.
+    """
+    from edgeq.runners import select
+    from edgeq.runners.contract import FlashOptions
+
+    board, chosen = load_target(target), options or FlashOptions()
+    found = _image(image, board)
+    choice = select.choose(board, runner=select.VIRTUAL if sim else runner, device=device, options=chosen)
+    return select.flash(found, board, choice, chosen, listener)
+
+
+@contextmanager
+def simulate(
+    image: str | Path | Image | Firmware,
+    target: TargetLike,
+    *,
+    socket: bool = False,
+    targets_folder: Path | None = None,
+) -> Iterator[VirtualBoardProcess]:
+    """A virtual board that runs the image, for as long as the context lasts; `.port` is its console."""
+    from edgeq.runners.image import check_image
+    from edgeq.runners.virtual import check_flash, virtual_board
+
+    board = load_target(target, targets_folder)
+    found = _image(image, board)
+    check_image(found, board)
+    with virtual_board(found, board, elf=_elf(image), socket=socket, targets_folder=targets_folder) as running:
+        check_flash(running, found)
+        yield running
+
+
+def profile(
+    model: ModelLike,
+    target: TargetLike,
+    *,
+    port: str = "",
+    sim: bool = False,
+    hardware: bool = False,
+    firmware: Firmware | Path | None = None,
+    data: str | Path = "",
+    samples: int = 0,
+    runs: int = 0,
+    seed: int = 0,
+    cache: Path | None = None,
+    targets_folder: Path | None = None,
+    trace: Trace | None = None,
+    listener: Listener = silent,
+) -> Measurement:
+    """Run a model on a device and compare, time and size it; see `edgeq.measure.profile`.
+
+    Args:
+        port: where the device is; "auto" finds it by the target's USB ids.
+        sim: build the firmware and run it on a virtual board instead.
+        hardware: a pseudo-terminal or loopback socket leads to a real board all the same (socat, ser2net), so
+            its figures may be called measured.
+        firmware: what is on the device, for sizes: a product of `build`, or its folder.
+        data: `.npz` or `.npy`, with `:ARRAY` to name one; seeded random samples otherwise.
+        samples: to validate; 0 for 20, or fewer where inputs are large.
+        runs: inferences to time; 0 for one per sample.
+
+    Raises:
+        UsageError: neither port nor sim, or both.
+        NegativeResult: the device runs another model. Outputs that differ are in the result, not raised.
+        DeviceError: the device doesn't answer, or fails.
+    """
+    if bool(port) == sim:
+        raise UsageError("needs a device: either a port or a virtual board", next_step="give --port PORT or --sim")
+    read, board = read_model(model), load_target(target, targets_folder)
+    if sim:
+        built = firmware if firmware is not None else build(read, board, cache=cache, listener=listener)
+        with simulate(built, board, targets_folder=targets_folder) as running:
+            setting = _Setting(running.port, "simulated", f"virtual {board.board.title}", running)
+            return _measure(setting, read, board, built, (data, samples, runs, seed), trace, listener)
+    from edgeq.measure.port import is_emulated
+    from edgeq.runners import ports
+
+    if port == "auto":
+        port = ports.console_of(board, ports.present()).device
+    emulated = is_emulated(port) and not hardware
+    setting = _Setting(port, "simulated" if emulated else "measured", "" if emulated else board.board.title, None)
+    return _measure(setting, read, board, firmware, (data, samples, runs, seed), trace, listener)
+
+
+def deploy(
+    model: ModelLike,
+    target: TargetLike,
+    *,
+    port: str = "",
+    sim: bool = False,
+    reserve_ram_bytes: int = 0,
+    reserve_flash_bytes: int = 0,
+    toolchain: str = "auto",
+    runner: str = "",
+    device: str = "",
+    options: FlashOptions | None = None,
+    data: str | Path = "",
+    samples: int = 0,
+    runs: int = 0,
+    seed: int = 0,
+    output: Path | None = None,
+    cache: Path | None = None,
+    targets_folder: Path | None = None,
+    listener: Listener = silent,
+) -> Deployment:
+    """check, build, flash and profile in one.
+
+    Raises:
+        NegativeResult: it doesn't fit; facts: the FitReport's. Nothing is built then.
+        EdgeqError: see the single steps.
+    """
+    from edgeq.check import after_build
+
+    read, board = read_model(model), load_target(target, targets_folder)
+    fit = check(read, board, reserve_ram_bytes=reserve_ram_bytes, reserve_flash_bytes=reserve_flash_bytes)
+    if not fit.fits:
+        raise NegativeResult(
+            f"{'does not fit' if fit.supported else 'is not supported on'} {board.name}",
+            where=read.path,
+            next_step="`edgeq check` tells why and what would make it fit",
+            fit=fit.to_json(),
+        )
+    firmware = build(read, board, toolchain=toolchain, output=output, cache=cache, listener=listener)
+    usage = firmware.usage
+    fit = after_build(fit, flash_bytes=usage.flash_bytes, weights_bytes=usage.weights_bytes, ram_bytes=usage.ram_bytes)
+    wanted = (data, samples, runs, seed)
+    if sim:
+        with simulate(firmware, board, targets_folder=targets_folder) as running:
+            flashed = _flashed_virtually(running, firmware, board)
+            setting = _Setting(running.port, "simulated", flashed.device.title, running)
+            measured = _measure(setting, read, board, firmware, wanted, None, listener)
+        return Deployment(fit, firmware, flashed, measured)
+    flashed = flash(firmware, board, runner=runner, device=device, options=options, listener=listener)
+    measured = profile(
+        read, board, port=port or "auto", firmware=firmware, data=data, samples=samples, runs=runs, seed=seed,
+        targets_folder=targets_folder, listener=listener,
+    )  # fmt: skip
+    return Deployment(fit, firmware, flashed, measured)
+
+
+@dataclass(frozen=True)
+class _Setting:
+    port: str
+    provenance: Literal["measured", "simulated"]
+    device: str
+    board: VirtualBoardProcess | None
+
+
+def _measure(
+    setting: _Setting,
+    model: Model,
+    target: Target,
+    firmware: Firmware | Path | None,
+    wanted: tuple[str | Path, int, int, int],
+    trace: Trace | None,
+    listener: Listener,
+) -> Measurement:
+    from edgeq.measure import profile as room
+    from edgeq.measure.measurement import CycleModel
+    from edgeq.reference import Reference
+
+    manifest, memory = _built(firmware, model, target)
+    reference = Reference(model.data, model.graph)
+    data, count, runs, seed = wanted
+    chosen = _samples(manifest, data, count or room.default_samples(manifest.inputs), seed)
+    announced = setting.board.announcement if setting.board else None
+    cycle_model = CycleModel(
+        announced.cycle_model if announced else target.core.cycle_model, announced.known_error if announced else ""
+    )
+    return room.profile(
+        room.Setting(
+            setting.port,
+            target.board.console.baud,
+            setting.provenance,
+            device=setting.device,
+            runs=runs,
+            cycle_model=cycle_model,
+            memory=memory,
+        ),
+        room.Subject(manifest, target, chosen, reference.run, reference.name, model.path),
+        trace=trace,
+        listener=listener,
+    )
+
+
+def _samples(manifest: Manifest, data: str | Path, count: int, seed: int) -> Samples:
+    from edgeq.measure import inputs
+
+    if not data:
+        return inputs.seeded(manifest.inputs, count, seed)
+    path, array = Path(data), ""
+    if not path.exists() and ":" in path.name:
+        name, _, array = str(data).rpartition(":")
+        path = Path(name)
+    return inputs.from_file(path, manifest.inputs, count, array)
+
+
+def _built(firmware: Firmware | Path | None, model: Model, target: Target) -> tuple[Manifest, MemoryUse | None]:
+    """What the device's counters refer to, and the sizes of the build where it is known."""
+    from edgeq.codegen.tree import MANIFEST_NAME, Manifest
+    from edgeq.measure.measurement import MemoryUse
+
+    if firmware is None:
+        return generate(model, target).manifest, None
+    if isinstance(firmware, Path):
+        from edgeq.toolchains import elf
+
+        try:
+            manifest = Manifest.from_json((firmware / MANIFEST_NAME).read_text("utf-8"))
+            usage = elf.usage(elf.read((firmware / "firmware.elf").read_bytes()), target)
+        except (OSError, ValueError, KeyError, TypeError) as failed:
+            raise InputFileError(
+                f"is not the folder of a build: {failed}",
+                where=str(firmware),
+                next_step="give the folder that `edgeq build -o` wrote",
+            ) from failed
+    else:
+        manifest, usage = firmware.manifest, firmware.usage
+    if manifest.model_sha256 != model.graph.sha256:
+        raise NegativeResult(
+            f"the firmware was built from another model: sha256 {manifest.model_sha256[:16]}…, "
+            f"not {model.graph.sha256[:16]}…",
+            where=str(firmware) if isinstance(firmware, Path) else manifest.model_name,
+            next_step="build it again from this model",
+        )
+    return manifest, MemoryUse(
+        arena_bytes=usage.arena_bytes,
+        weights_bytes=usage.weights_bytes,
+        stack_reserved_bytes=usage.stack_bytes,
+        ram_bytes=usage.ram_bytes,
+        code_bytes=usage.code_bytes,
+        flash_bytes=usage.flash_bytes,
+    )
+
+
+def _image(image: str | Path | Image | Firmware, target: Target) -> Image:
+    from edgeq.runners.image import Image, read_image
+
+    if isinstance(image, Image):
+        return image
+    if isinstance(image, str | Path):
+        return read_image(Path(image), target)
+    return Image(image.base, image.image, image.manifest.model_name)
+
+
+def _elf(image: str | Path | Image | Firmware) -> bytes:
+    """Names for fault messages, where there are any: an ELF beside a file, or in it."""
+    if isinstance(image, str | Path):
+        path = Path(image)
+        beside = path / "firmware.elf" if path.is_dir() else path.with_suffix(".elf")
+        return beside.read_bytes() if beside.is_file() else b""
+    return bytes(getattr(image, "elf", b""))
+
+
+def _flashed_virtually(running: VirtualBoardProcess, firmware: Firmware, target: Target) -> FlashResult:
+    from edgeq.runners import virtual
+    from edgeq.runners.contract import Device, FlashResult
+
+    image = _image(firmware, target)
+    device = Device(virtual.RUNNER.name, "virtual", f"virtual {target.board.title}", "this computer")
+    return FlashResult(device, image.base, len(image.data), True, virtual.check_flash(running, image), True, 0.0)

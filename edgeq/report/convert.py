@@ -1,0 +1,69 @@
+"""A ConversionReport as text."""
+
+from __future__ import annotations
+
+import math
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from edgeq.quantize.products import ConversionReport, Evaluation
+from edgeq.report.render import facts, listing, notices, to_text, verdict
+from edgeq.units import Provenance, format_bytes
+
+
+def convert_text(report: ConversionReport, output: str, *, width: int = 100, color: bool = False) -> str:
+    """The report of `edgeq convert`. Accuracy and SQNR are computed on this computer by the reference kernels."""
+    state = "integer only" if report.integer_only else f"{len(report.leftovers)} float operators left"
+    rows: list[tuple[str, RenderableType, Provenance | None]] = [
+        ("size", f"{format_bytes(report.float_bytes)} float → {format_bytes(report.quantized_bytes)}", None),
+        (
+            "weights",
+            f"{format_bytes(report.float_weights_bytes)} → {format_bytes(report.quantized_weights_bytes)}",
+            None,
+        ),
+        ("ends", report.io, None),
+        ("calibration", f"{report.method} over {report.calibration_samples} samples, seed {report.seed}", None),
+        *_evaluation(report.evaluation),
+        ("time", ", ".join(f"{stage} {s:.1f} s" for stage, s in report.seconds.items()), None),
+    ]
+    parts: list[RenderableType] = [
+        verdict(report.integer_only, f"{output}: {state}"),
+        Text(""),
+        facts(rows),
+    ]
+    if report.leftovers:
+        columns = [("#", True), ("op", False), ("name", False), ("why", False)]
+        parts += [
+            Text(""),
+            listing(columns, [[str(o.index), o.kind, o.name, o.reason] for o in report.leftovers]),
+        ]
+    parts += notices(report.notices)
+    return to_text(*parts, width=width, color=color)
+
+
+def _evaluation(e: Evaluation) -> list[tuple[str, RenderableType, Provenance | None]]:
+    which = "held back from calibration" if e.held_back else "ALSO used for calibration"
+    rows: list[tuple[str, RenderableType, Provenance | None]] = [
+        ("evaluated on", f"{e.samples} samples {which}, with {e.reference}", None)
+    ]
+    for output in e.outputs:
+        if output.sqnr_db is None:
+            told = "the float output is all zero"
+        elif math.isinf(output.sqnr_db):
+            told = "equal to the float model"
+        else:
+            told = f"{output.sqnr_db:.1f} dB against the float model"
+        rows.append((f"SQNR {output.name}"[:40], f"{told}, largest error {output.max_abs_error:.4g}", None))
+    if e.top1_agreement is not None:
+        rows.append(("agreement", f"{e.top1_agreement:.1%} same first choice as the float model", None))
+    if e.accuracy is not None:
+        a = e.accuracy
+        rows.append(
+            (
+                "accuracy",
+                f"float {a.float_model:.3f}, quantized {a.quantized_model:.3f} on {a.samples} samples",
+                None,
+            )
+        )
+    return rows

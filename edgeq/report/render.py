@@ -1,0 +1,81 @@
+"""Rich renderables into strings. Nothing here prints."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from edgeq.units import Provenance
+
+_STYLES: dict[str, str] = {"measured": "green", "simulated": "cyan", "estimated": "yellow"}
+
+
+def to_text(*parts: RenderableType, width: int = 100, color: bool = False) -> str:
+    """Render one below the other.
+
+    Args:
+        width: columns; tables fold to it.
+        color: with terminal escapes.
+    """
+    stream = io.StringIO()
+    console = Console(
+        file=stream,
+        width=width,
+        force_terminal=color,
+        color_system="standard" if color else None,
+        highlight=False,
+        emoji=False,
+        markup=False,
+        legacy_windows=False,
+    )
+    for part in parts:
+        console.print(part)
+    lines = stream.getvalue().splitlines()
+    return "\n".join(line if color else line.rstrip() for line in lines) + "\n"
+
+
+def provenance(word: Provenance) -> Text:
+    """The word that every figure carries."""
+    return Text(word, style=_STYLES[word])
+
+
+def verdict(good: bool, text: str) -> Text:
+    """A first line: green or red."""
+    return Text(text, style="bold green" if good else "bold red")
+
+
+def facts(rows: Sequence[tuple[str, RenderableType, Provenance | None]]) -> Table:
+    """Name, figure, and how it came about."""
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column(overflow="fold")
+    table.add_column(no_wrap=True)
+    for name, value, word in rows:
+        table.add_row(name, value, provenance(word) if word else "")
+    return table
+
+
+def listing(columns: Sequence[tuple[str, bool]], rows: Sequence[Sequence[RenderableType]]) -> Table:
+    """A table.
+
+    Args:
+        columns: heading, and whether it holds numbers (right-aligned, never folded).
+    """
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    for heading, numeric in columns:
+        if numeric:
+            table.add_column(heading, justify="right", no_wrap=True)
+        else:
+            table.add_column(heading, overflow="ellipsis", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def notices(texts: Sequence[str]) -> list[RenderableType]:
+    """`note: …` lines, below a report."""
+    return [Text(f"note: {text}", style="yellow") for text in texts]
