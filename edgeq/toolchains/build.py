@@ -58,12 +58,12 @@ def build_firmware(
     name = DEFAULT_TOOLCHAIN if toolchain == "auto" else toolchain
     compiler: Toolchain = registry.load(registry.TOOLCHAINS, name, "toolchain")
     version = compiler.version()
-    kept = cache or default_cache()
+    stored = cache or default_cache()
     with ExitStack() as stack:
         folder = out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgeq-")))
         write_tree(folder, tree.files)
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgeq-obj-")))
-        build = _Build(tree, target, compiler, version, folder.resolve(), work, kept)
+        build = _Build(tree, target, compiler, version, folder.resolve(), work, stored, out is not None)
         objects = build.compile_all(listener)
         listener(Progress(STAGE, len(objects), len(objects), "files", "linking"))
         content = build.link(objects)
@@ -104,7 +104,7 @@ def write_firmware(firmware: Firmware, folder: Path) -> dict[str, Path]:
 
 @dataclass(frozen=True)
 class _Build:
-    """One build under way: `folder` has the sources, `work` receives objects and the ELF file."""
+    """One build under way: `folder` has the sources (and is `kept` afterwards), `work` gets objects and the ELF."""
 
     tree: SourceTree
     target: Target
@@ -113,6 +113,7 @@ class _Build:
     folder: Path
     work: Path
     cache: Path
+    kept: bool
 
     def compile_all(self, listener: Listener) -> list[Path]:
         sources = self.tree.sources
@@ -133,8 +134,8 @@ class _Build:
 
     def compile_one(self, source: str, store: ObjectCache) -> Path:
         output = self.work / f"{source}.o"
-        # The placeholder keeps the temporary folder's name, which differs each time, out of the key.
-        command = [str(w) for w in self.compiler.compile_argv(self.target, source, Path("OUTPUT"))]
+        # The temporary folder's name differs each time: it stays out of the key.
+        command = [str(word) for word in self.compiler.compile_argv(self.target, source, Path())]
         key = object_key(self.tree.files, source, command, self.version)
         content = store.get(key)
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -147,7 +148,6 @@ class _Build:
 
     def link(self, objects: Sequence[Path]) -> bytes:
         output = self.work / "firmware.elf"
-        # Relative to the working folder's objects: some linkers put the paths into the symbol table.
         self._run(self.compiler.link_argv(self.target, objects, output), "the linker")
         return output.read_bytes()
 
@@ -167,10 +167,14 @@ class _Build:
             raise self._too_big(overflows)
         lines = words.splitlines()
         first = next((i for i, line in enumerate(lines) if "error" in line.lower()), 0)
+        relative = [word.name if isinstance(word, Path) else word for word in argv]
+        again = shlex.join(relative)
         raise ToolError(
             f"{self.version} refused {about}:\n" + "\n".join(lines[first : first + _ERROR_LINES]),
             where=about,
-            next_step=f"see it again: cd {self.folder} && {shlex.join(str(w) for w in argv)}",
+            next_step=f"see it again: cd {self.folder} && {again}"
+            if self.kept
+            else f"give the build an output folder, and there run: {again}",
             source=about,
             command=[str(w) for w in argv],
             exit_code=said.exit_code,

@@ -15,8 +15,24 @@
 
 static uint64_t run_cycles[KEPT_RUNS];
 
-static void sizes(const char *name, const model_tensor_info *tensors, unsigned count) {
+/* All of edgeq's lines begin alike. */
+static void begin(const char *name) {
+    put_text("m-edgeq-");
     put_text(name);
+}
+
+static void text_field(const char *name, const char *value) {
+    begin(name);
+    put_text_field("", value);
+}
+
+static void decimal_field(const char *name, uint32_t value) {
+    begin(name);
+    put_decimal_field("", value);
+}
+
+static void sizes(const char *name, const model_tensor_info *tensors, unsigned count) {
+    begin(name);
     for (unsigned i = 0; i < count; ++i) {
         put_text(i == 0 ? "-[" : ",");
         put_decimal(tensors[i].bytes);
@@ -25,15 +41,15 @@ static void sizes(const char *name, const model_tensor_info *tensors, unsigned c
 }
 
 static void info(void) {
-    put_text_field("m-edgeq-model", MODEL_NAME);
-    put_text_field("m-edgeq-sha256", MODEL_SHA256);
-    put_text_field("m-edgeq-target", EDGEQ_TARGET);
-    put_decimal_field("m-edgeq-clock-hz", EDGEQ_CLOCK_HZ);
-    put_decimal_field("m-edgeq-arena", MODEL_ARENA_BYTES);
-    sizes("m-edgeq-inputs", model_inputs, MODEL_INPUT_COUNT);
-    sizes("m-edgeq-outputs", model_outputs, MODEL_OUTPUT_COUNT);
-    put_decimal_field("m-edgeq-layers", MODEL_LAYER_COUNT);
-    put_decimal_field("m-edgeq-stack", board_stack_reserved());
+    text_field("model", MODEL_NAME);
+    text_field("sha256", MODEL_SHA256);
+    text_field("target", EDGEQ_TARGET);
+    decimal_field("clock-hz", EDGEQ_CLOCK_HZ);
+    decimal_field("arena", MODEL_ARENA_BYTES);
+    sizes("inputs", model_inputs, MODEL_INPUT_COUNT);
+    sizes("outputs", model_outputs, MODEL_OUTPUT_COUNT);
+    decimal_field("layers", MODEL_LAYER_COUNT);
+    decimal_field("stack", board_stack_reserved());
 }
 
 /* Inferences on the loaded input, no warm-up; the last KEPT_RUNS of them are reported, oldest first. */
@@ -48,7 +64,11 @@ static void run(words *line) {
     }
     const uint32_t kept = count < KEPT_RUNS ? count : KEPT_RUNS;
     for (uint32_t i = 0; i < kept; ++i) {
-        put_text(i % FIGURES_PER_LINE == 0 ? "m-edgeq-cycles-[" : ",");
+        if (i % FIGURES_PER_LINE == 0) {
+            begin("cycles-[");
+        } else {
+            board_put(',');
+        }
         put_decimal(run_cycles[(count - kept + i) % KEPT_RUNS]);
         if (i % FIGURES_PER_LINE == FIGURES_PER_LINE - 1u || i == kept - 1u) {
             put_line("]");
@@ -59,7 +79,7 @@ static void run(words *line) {
 static void layers(void) {
     for (unsigned i = 0; i < MODEL_LAYER_COUNT; ++i) {
         if (i % FIGURES_PER_LINE == 0) {
-            put_text("m-edgeq-layer-[");
+            begin("layer-[");
             put_decimal(i);
         }
         board_put(',');
@@ -81,7 +101,7 @@ static void out(words *line) {
         put_line("e-[No such output bytes]");
         return;
     }
-    put_text("m-edgeq-out-[");
+    begin("out-[");
     for (uint32_t i = offset; i < bytes && i - offset < OUT_BYTES; ++i) {
         put_hex_byte(data[i]);
     }
@@ -99,7 +119,7 @@ void edgeq_command(words *line) {
     } else if (same_word(verb, "out")) {
         out(line);
     } else if (same_word(verb, "stack")) {
-        put_decimal_field("m-edgeq-stack-used", board_stack_used());
+        decimal_field("stack-used", board_stack_used());
     } else {
         put_line("e-[Unknown edgeq verb]");
     }

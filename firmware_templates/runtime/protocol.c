@@ -153,14 +153,11 @@ static void buffer(words *line) {
 }
 
 static void help(void) {
-    put_line(FIRMWARE_VERSION "\r\n\r\n"
-             "help\r\nname\r\ntimestamp\r\nprofile\r\n"
-             "db load N      : expect N bytes of input\r\n"
-             "db HH[HH]*     : up to 31 of them\r\n"
-             "db print\r\n"
-             "infer N [W=10] : N inferences after W to warm up\r\n"
-             "results\r\n"
-             "edgeq info|run N|layers|out I OFFSET|stack");
+    put_line(FIRMWARE_VERSION);
+    put_line("\r\nname, timestamp, profile, results, help\r\n"
+             "db load N; db HH[HH]*; db print\r\n"
+             "infer N [W=10]\r\n"
+             "edgeq info; run N; layers; out I OFFSET; stack");
 }
 
 static void profile(void) {

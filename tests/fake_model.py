@@ -100,9 +100,7 @@ def fake_manifest(target: Target, arena_bytes: int = 32) -> Manifest:
     x = TensorInfo("x", "INT8", (1, ELEMENTS), ELEMENTS, 0.5, 3)
     y = TensorInfo("y", "INT8", (1, ELEMENTS), ELEMENTS, SCALE, ZERO_POINT)
     layers = (Layer(0, "ADD", "sum", "add", 0, ELEMENTS), Layer(1, "RESHAPE", "y", "copy", 0, 0))
-    return Manifest(
-        "fake", SHA256, 4, target.name, target.clock_hz, arena_bytes, ELEMENTS, 0, (x,), (y,), layers
-    )
+    return Manifest("fake", SHA256, 4, target.name, target.clock_hz, arena_bytes, ELEMENTS, 0, (x,), (y,), layers)
 
 
 def fake_tree(
