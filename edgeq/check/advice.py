@@ -67,10 +67,11 @@ def ram_advice(graph: Graph, plan: MemoryPlan, found: Peak, budget: Budget) -> l
         names = ", ".join(graph.label(graph.ops[t]) for t in above[:_SHOWN])
         more = f" and {len(above) - _SHOWN} more" if len(above) > _SHOWN else ""
         side = floor(100 * sqrt(allowed / found.live_bytes))
+        channels = 100 * allowed // found.live_bytes
+        need = "1 operator needs" if len(above) == 1 else f"{len(above)} operators need"
         lines.append(
-            f"{_count(len(above), 'operator needs', 'operators need')} more than the {allowed:,} B left for the arena: {names}{more}; it fits with "
-            f"about {side} % of the input's width and height, or {100 * allowed // found.live_bytes} % of the channels "
-            "there (estimated)"
+            f"{need} more than the {allowed:,} B left for the arena: {names}{more}; it fits with about {side} % of the "
+            f"input's width and height, or {channels} % of the channels there (estimated)"
         )
     else:
         lines.append(
@@ -78,10 +79,6 @@ def ram_advice(graph: Graph, plan: MemoryPlan, found: Peak, budget: Budget) -> l
             f"{plan.arena_bytes - plan.lower_bound_bytes:,} B above the lower bound"
         )
     return lines
-
-
-def _count(number: int, one: str, several: str) -> str:
-    return f"{number} {one if number == 1 else several}"
 
 
 def flash_advice(operators: Sequence[OpVerdict], budget: Budget) -> list[str]:

@@ -46,7 +46,8 @@ class Footprint:
         A kernel file without a figure counts as the largest one.
         """
         unknown = max(self.kernel_code_bytes.values(), default=0)
-        kernels = sum(self.kernel_code_bytes.get(source, unknown) for source in set(kernel_sources))
+        compiled = {source for source in kernel_sources if not source.endswith(".h")}
+        kernels = sum(self.kernel_code_bytes.get(source, unknown) for source in compiled)
         return self.runtime_code_bytes + layers * self.layer_code_bytes + kernels
 
     def ram_bytes(self, layers: int) -> int:
