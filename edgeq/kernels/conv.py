@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
-
 from edgeq.graph import Graph, Op
 from edgeq.kernels import arithmetic, dsp, fully_connected
+from edgeq.kernels.channels import Channels
 from edgeq.kernels.contract import Facts, Kernel, Lowering
 from edgeq.kernels.convolution import Parts, convolution_rules, lower_portable, parts
 
@@ -45,7 +43,7 @@ def has_no_groups(graph: Graph, op: Op) -> Facts | None:
 def sums_stay_small(graph: Graph, op: Op) -> Facts | None:
     """A sum may reach 2**30 or a shift 22 bits, beyond which the DSP kernels' rounding wouldn't be exact."""
     p = parts(graph, op)
-    return None if dsp.sums_stay_small(p.weights.reshape(p.window.out_c, -1), p.bias, p.multipliers) else {}
+    return None if dsp.sums_stay_small(_matrix(p)) else {}
 
 
 def is_pointwise(graph: Graph, op: Op) -> Facts | None:
@@ -68,54 +66,56 @@ def has_one_position(graph: Graph, op: Op) -> Facts | None:
     return None if w.positions == 1 and whole and plain else {"positions": w.positions}
 
 
-def lower_tiles(p: Parts, weights: npt.NDArray[np.int8], macs: int, *, direct: bool) -> Lowering:
+def lower_tiles(p: Parts, channels: Channels, macs: int, *, direct: bool) -> Lowering:
     """The call of the tiled DSP kernels.
 
     Args:
-        weights: [out_c][filter_h * filter_w * in_c].
+        channels: weights as [out_c][filter_h * filter_w * in_c].
         direct: columns come straight from the input (pointwise), else they are gathered in scratch first.
     """
-    depth = dsp.round_up(weights.shape[1], 4)
-    in_zero, out_zero = arithmetic.zero_point_of(p.inp), arithmetic.zero_point_of(p.out)
+    depth = dsp.round_up(channels.weights.shape[1], 4)
+    prepared = dsp.prepare(channels, 2)
     return Lowering.of_call(
         arguments=("{in0}", "{out0}", "{scratch}"),
         struct="edgeq_dsp_conv_params",
-        fields={
-            "window": p.window.initializer(),
-            "weights": "{const:weights}",
-            "bias": "{const:bias}",
-            "scales": "(const edgeq_dsp_scale *){const:scales}",
-            "depth": str(depth),
-            "in_zero": str(in_zero),
-            "act_min": str(p.act_min),
-            "act_max": str(p.act_max),
-        },
-        constants=dsp.constants(
-            dsp.pack_two_channels(weights),
-            dsp.folded_bias(p.bias, weights.astype(np.int64).sum(axis=1), in_zero, 2),
-            dsp.scale_records(p.multipliers, out_zero, p.act_min, p.act_max, 2),
-        ),
+        fields=dsp_fields(p, depth),
+        constants=dsp.constants(dsp.pack_two_channels(prepared.weights), prepared),
         scratch_bytes=8 * depth if direct else 12 * depth,
         macs=macs,
     )
 
 
+def dsp_fields(p: Parts, depth: int) -> dict[str, str]:
+    """The members of `edgeq_dsp_conv_params`."""
+    return {
+        "window": p.window.initializer(),
+        "weights": "{const:weights}",
+        "bias": "{const:bias}",
+        "scales": "(const edgeq_dsp_scale *){const:scales}",
+        "depth": str(depth),
+        "in_zero": str(arithmetic.zero_point_of(p.inp)),
+        "act_min": str(p.act_min),
+        "act_max": str(p.act_max),
+    }
+
+
+def _matrix(p: Parts) -> Channels:
+    return p.channels(p.weights.reshape(p.window.out_c, -1))
+
+
 def _lower_dsp(graph: Graph, op: Op) -> Lowering:
     p = parts(graph, op)
-    return lower_tiles(p, p.weights.reshape(p.window.out_c, -1), macs(graph, op), direct=False)
+    return lower_tiles(p, _matrix(p), macs(graph, op), direct=False)
 
 
 def _lower_pointwise_dsp(graph: Graph, op: Op) -> Lowering:
     p = parts(graph, op)
-    return lower_tiles(p, p.weights.reshape(p.window.out_c, -1), macs(graph, op), direct=True)
+    return lower_tiles(p, _matrix(p), macs(graph, op), direct=True)
 
 
 def _lower_vector_dsp(graph: Graph, op: Op) -> Lowering:
     p = parts(graph, op)
-    weights = p.weights.reshape(p.window.out_c, -1)
-    return fully_connected.lower_rows(
-        1, weights, p.bias, p.multipliers, p.inp, p.out, (p.act_min, p.act_max), macs(graph, op)
-    )
+    return fully_connected.lower_rows(1, _matrix(p), macs(graph, op))
 
 
 RULES = (*convolution_rules(axis=0), channels_fit)

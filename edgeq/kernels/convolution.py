@@ -10,6 +10,7 @@ import numpy.typing as npt
 from edgeq.graph import DType, Graph, Op, Tensor
 from edgeq.kernels import arithmetic, rules, windows
 from edgeq.kernels.arithmetic import Multiplier
+from edgeq.kernels.channels import Channels
 from edgeq.kernels.contract import Constant, Facts, Lowering, Rule
 
 INT8 = (DType.INT8,)
@@ -33,6 +34,18 @@ class Parts:
     multipliers: tuple[Multiplier, ...]
     act_min: int
     act_max: int
+
+    def channels(self, weights: npt.NDArray[np.int8]) -> Channels:
+        """Its output channels, with the weights as a matrix [out_c][depth]."""
+        return Channels(
+            weights=weights,
+            bias=self.bias,
+            multipliers=self.multipliers,
+            in_zero=arithmetic.zero_point_of(self.inp),
+            out_zero=arithmetic.zero_point_of(self.out),
+            act_min=self.act_min,
+            act_max=self.act_max,
+        )
 
 
 def parts(graph: Graph, op: Op) -> Parts:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from edgeq.graph import Graph, Op
-from edgeq.kernels import arithmetic, conv, dsp
+from edgeq.kernels import conv, dsp
+from edgeq.kernels.channels import Channels
 from edgeq.kernels.contract import Facts, Kernel, Lowering
-from edgeq.kernels.convolution import convolution_rules, lower_portable, parts
+from edgeq.kernels.convolution import Parts, convolution_rules, lower_portable, parts
 
 
 def macs(graph: Graph, op: Op) -> int:
@@ -37,11 +38,38 @@ def _lower(graph: Graph, op: Op) -> Lowering:
     return lower_portable(graph, op, group=window.out_c // window.in_c, macs=macs(graph, op))
 
 
+def _matrix(p: Parts) -> Channels:
+    """Weights as [out_c][taps]."""
+    return p.channels(np.ascontiguousarray(p.weights.reshape(-1, p.window.out_c).T))
+
+
 def sums_stay_small(graph: Graph, op: Op) -> Facts | None:
     """A sum may reach 2**30 or a shift 22 bits, beyond which the DSP kernels' rounding wouldn't be exact."""
-    p = parts(graph, op)
-    weights = p.weights.reshape(-1, p.window.out_c).T
-    return None if dsp.sums_stay_small(weights, p.bias, p.multipliers) else {}
+    return None if dsp.sums_stay_small(_matrix(parts(graph, op))) else {}
+
+
+def is_plain_3x3(graph: Graph, op: Op) -> Facts | None:
+    """It is a {filter} filter with stride {stride}, dilation {dilation} and {pad} elements padded, over {in_c}
+    channels: not 3x3, stride 1 or 2, over a multiple of four channels."""
+    w = parts(graph, op).window
+    sound = (w.filter_h, w.filter_w, w.dilation_h, w.dilation_w) == (3, 3, 1, 1) and w.in_c % 4 == 0
+    if sound and w.stride_w in (1, 2) and w.pad_w <= 1 and w.pad_h <= 2 and w.stride_h <= 3:
+        return None
+    return {
+        "filter": f"{w.filter_h}x{w.filter_w}",
+        "stride": (w.stride_h, w.stride_w),
+        "dilation": (w.dilation_h, w.dilation_w),
+        "pad": (w.pad_h, w.pad_w),
+        "in_c": w.in_c,
+    }
+
+
+def scales_are_plain(graph: Graph, op: Op) -> Facts | None:
+    """A channel's scale is {size} one, or the clamp is tighter than int8: the general DSP kernel takes that."""
+    prepared = dsp.prepare(_matrix(parts(graph, op)), 1)
+    if not prepared.careful and not prepared.left:
+        return None
+    return {"size": "above" if prepared.left else "near"}
 
 
 def has_one_input_channel(graph: Graph, op: Op) -> Facts | None:
@@ -60,35 +88,36 @@ def keeps_channels(graph: Graph, op: Op) -> Facts | None:
 
 def _lower_as_conv(graph: Graph, op: Op) -> Lowering:
     p = parts(graph, op)
-    weights = np.ascontiguousarray(p.weights.reshape(-1, p.window.out_c).T)
-    return conv.lower_tiles(p, weights, macs(graph, op), direct=False)
+    return conv.lower_tiles(p, _matrix(p), macs(graph, op), direct=False)
 
 
 def _lower_dsp(graph: Graph, op: Op) -> Lowering:
     p = parts(graph, op)
-    channels = p.window.out_c
-    weights = p.weights.reshape(-1, channels)
-    taps = dsp.round_up(weights.shape[0], 2)
-    in_zero, out_zero = arithmetic.zero_point_of(p.inp), arithmetic.zero_point_of(p.out)
+    prepared = dsp.prepare(_matrix(p), 1)
+    taps = dsp.round_up(prepared.weights.shape[1], 2)
     return Lowering.of_call(
         arguments=("{in0}", "{out0}", "{scratch}"),
         struct="edgeq_dsp_conv_params",
-        fields={
-            "window": p.window.initializer(),
-            "weights": "{const:weights}",
-            "bias": "{const:bias}",
-            "scales": "(const edgeq_dsp_scale *){const:scales}",
-            "depth": str(taps),
-            "in_zero": str(in_zero),
-            "act_min": str(p.act_min),
-            "act_max": str(p.act_max),
-        },
-        constants=dsp.constants(
-            dsp.pack_taps(weights),
-            dsp.folded_bias(p.bias, weights.astype(np.int64).sum(axis=0), in_zero, 1),
-            dsp.scale_records(p.multipliers, out_zero, p.act_min, p.act_max, 1),
-        ),
-        scratch_bytes=4 * taps + channels,
+        fields=conv.dsp_fields(p, taps),
+        constants=dsp.constants(dsp.pack_taps(np.ascontiguousarray(prepared.weights.T)), prepared),
+        scratch_bytes=4 * taps + p.window.in_c,
+        macs=macs(graph, op),
+    )
+
+
+def _lower_3x3_dsp(graph: Graph, op: Op) -> Lowering:
+    p = parts(graph, op)
+    w = p.window
+    prepared = dsp.prepare(_matrix(p), 1)
+    # Two outputs a time read four elements at stride 1 and five (in words: six) at stride 2.
+    pairs = dsp.round_up(w.out_w, 2)
+    row = max(dsp.round_up(w.in_w + w.pad_w, 2), pairs + 2 if w.stride_w == 1 else 2 * pairs + 2)
+    return Lowering.of_call(
+        arguments=("{in0}", "{out0}", "{scratch}"),
+        struct="edgeq_dsp_conv_params",
+        fields=conv.dsp_fields(p, row),
+        constants=dsp.constants(dsp.pack_filter_rows(prepared.weights), prepared),
+        scratch_bytes=3 * 4 * 2 * row,
         macs=macs(graph, op),
     )
 
@@ -106,6 +135,17 @@ KERNELS = (
         rules=(*RULES, sums_stay_small, has_one_input_channel),
         lower=_lower_as_conv,
         why="over one input channel it is a CONV_2D",
+    ),
+    Kernel(
+        symbol="edgeq_depthwise_3x3_s8_dsp",
+        op="DEPTHWISE_CONV_2D",
+        types="int8",
+        max_version=6,
+        requires=("dsp",),
+        sources=("dsp/edgeq_dsp.h", "dsp/depthwise_3x3_s8_dsp.c", "dsp/depthwise_3x3_s8_dsp.S"),
+        rules=(*RULES, sums_stay_small, keeps_channels, is_plain_3x3, scales_are_plain),
+        lower=_lower_3x3_dsp,
+        why="3x3: channel by channel over widened rows, 53 cycles for two outputs",
     ),
     Kernel(
         symbol="edgeq_depthwise_conv_2d_s8_dsp",

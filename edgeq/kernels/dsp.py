@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
 from edgeq.kernels.arithmetic import INT8_MAX, INT8_MIN, Multiplier
+from edgeq.kernels.channels import Channels
 from edgeq.kernels.contract import Constant
 
 _MOST_RIGHT_SHIFT = 22  # the zero point and half a unit, shifted into place, stay below 2**30
@@ -17,39 +20,71 @@ def round_up(value: int, step: int) -> int:
     return -(-value // step) * step
 
 
-def folded_bias(bias: npt.NDArray[np.int32], sums: npt.NDArray[np.int64], zero: int, step: int) -> bytes:
-    """bias - zero * (sum of the channel's weights), modulo 2**32, padded with zeros to a multiple of `step`."""
-    values = np.zeros(round_up(bias.size, step), np.int64)
-    values[: bias.size] = bias.astype(np.int64) - zero * sums
-    return (values & 0xFFFFFFFF).astype("<u4").tobytes()
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Channels as the DSP kernels take them.
 
-
-def scale_records(multipliers: tuple[Multiplier, ...], out_zero: int, act_min: int, act_max: int, step: int) -> bytes:
-    """`edgeq_dsp_scale` records, the last repeated up to a multiple of `step`."""
-    tight = act_min > INT8_MIN or act_max < INT8_MAX
-    words: list[int] = []
-    for m in multipliers:
-        left, right = max(m.shift, 0), max(-m.shift, 0)
-        rounding = (1 << right >> 1) + (out_zero << right)
-        careful = _CAREFUL if right == 0 or tight else 0
-        words += [m.value, rounding & 0xFFFFFFFF, (left + 1) | right << 8 | careful]
-    words += words[-3:] * (round_up(len(multipliers), step) - len(multipliers))
-    return np.array(words, "<u4").tobytes()
-
-
-def sums_stay_small(
-    weights: npt.NDArray[np.int8], bias: npt.NDArray[np.int32], multipliers: tuple[Multiplier, ...]
-) -> bool:
-    """Whether no sum can reach 2**30 after its left shift, and every right shift leaves room for the rounding term.
-
-    Args:
-        weights: [channels][depth].
+    Attributes:
+        weights: int8, [channels][depth]; zeros in channels that never change.
+        bias: int32 with the input's zero point folded in, padded to a multiple of `step`.
+        scales: `edgeq_dsp_scale` records, the last repeated up to a multiple of `step`.
+        careful: whether any record needs the careful path.
+        left: whether any record shifts to the left.
     """
-    largest = np.abs(weights.astype(np.int64)).sum(axis=1) * 255 + np.abs(bias.astype(np.int64))
-    scales = [multipliers[min(i, len(multipliers) - 1)] for i in range(largest.size)]
+
+    weights: npt.NDArray[np.int8]
+    bias: bytes
+    scales: bytes
+    careful: bool
+    left: bool
+
+
+def prepare(channels: Channels, step: int) -> Prepared:
+    """Fold the zero point into the bias, write the scale records, and write constant channels as constants."""
+    fixed = channels.constants()
+    weights = channels.weights.copy()
+    bias = np.zeros(round_up(channels.bias.size, step), np.int64)
+    sums = channels.weights.astype(np.int64).sum(axis=1)
+    bias[: channels.bias.size] = channels.bias.astype(np.int64) - channels.in_zero * sums
+    for channel in fixed:
+        weights[channel] = 0
+        bias[channel] = 0
+    records = [
+        _fixed_record(fixed[i]) if i in fixed else _record(m, channels) for i, m in enumerate(channels.multipliers)
+    ]
+    records += records[-1:] * (round_up(len(records), step if len(records) > 1 else 1) - len(records))
+    return Prepared(
+        weights=weights,
+        bias=(bias & 0xFFFFFFFF).astype("<u4").tobytes(),
+        scales=np.array(records, "<u4").tobytes(),
+        careful=any(shifts & _CAREFUL for _, _, shifts in records),
+        left=any(shifts & 0xFF != 1 for _, _, shifts in records),
+    )
+
+
+def _record(m: Multiplier, channels: Channels) -> tuple[int, int, int]:
+    left, right = max(m.shift, 0), max(-m.shift, 0)
+    tight = channels.act_min > INT8_MIN or channels.act_max < INT8_MAX
+    rounding = (1 << right >> 1) + (channels.out_zero << right)
+    return m.value, rounding & 0xFFFFFFFF, (left + 1) | right << 8 | (_CAREFUL if right == 0 or tight else 0)
+
+
+def _fixed_record(value: int) -> tuple[int, int, int]:
+    """A sum of 0 times 0, plus twice the value, halved; it lies within the clamp already."""
+    return 0, (2 * value) & 0xFFFFFFFF, 1 | 1 << 8
+
+
+def sums_stay_small(channels: Channels) -> bool:
+    """Whether the DSP kernels' rounding is exact: no sum can reach 2**30 after its left shift, and every right shift
+    leaves room for the rounding term. Channels that never change don't count.
+    """
+    fixed = channels.constants()
+    low, high = channels.interval()
+    multipliers = channels.multipliers
     return all(
-        int(size) << max(m.shift, 0) < 1 << 30 and -m.shift <= _MOST_RIGHT_SHIFT
-        for size, m in zip(largest, scales, strict=True)
+        i in fixed or (max(abs(a), abs(b)) << max(m.shift, 0) < 1 << 30 and -m.shift <= _MOST_RIGHT_SHIFT)
+        for i, (a, b) in enumerate(zip(low.tolist(), high.tolist(), strict=True))
+        for m in (multipliers[min(i, len(multipliers) - 1)],)
     )
 
 
@@ -93,10 +128,17 @@ def _even_rows(weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
     return np.vstack([weights, np.zeros((1, weights.shape[1]), np.int8)])
 
 
-def constants(weights: bytes, bias: bytes, scales: bytes) -> tuple[Constant, ...]:
+def pack_filter_rows(weights: npt.NDArray[np.int8]) -> bytes:
+    """[channels][9] for the 3x3 depthwise kernel: k0 k1 k2 0 for each row of the filter."""
+    padded = np.zeros((weights.shape[0], 3, 4), np.int8)
+    padded[:, :, :3] = weights.reshape(-1, 3, 3)
+    return padded.tobytes()
+
+
+def constants(packed: bytes, prepared: Prepared) -> tuple[Constant, ...]:
     """The three constants of every DSP kernel."""
     return (
-        Constant("weights", "int8_t", weights),
-        Constant("bias", "int32_t", bias),
-        Constant("scales", "int32_t", scales, "parameters"),
+        Constant("weights", "int8_t", packed),
+        Constant("bias", "int32_t", prepared.bias),
+        Constant("scales", "int32_t", prepared.scales, "parameters"),
     )

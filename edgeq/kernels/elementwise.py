@@ -105,17 +105,20 @@ def _lower(graph: Graph, op: Op, scales: tuple[Multiplier, Multiplier, Multiplie
 _ADD_HEADROOM_BITS = 20  # tensorflow/lite/kernels/add.cc: left_shift for 8-bit inputs
 
 
-def _lower_add(graph: Graph, op: Op) -> Lowering:
+def _add_scales(graph: Graph, op: Op) -> tuple[Multiplier, Multiplier, Multiplier]:
     a, b, out = graph.input_of(op, 0), graph.input_of(op, 1), graph.output_of(op)
     assert a is not None and b is not None
     s0, s1, s_out = (float(arithmetic.scale_of(t)) for t in (a, b, out))
     twice = 2 * max(s0, s1)
-    scales = (
+    return (
         arithmetic.quantize_multiplier(s0 / twice),
         arithmetic.quantize_multiplier(s1 / twice),
         arithmetic.quantize_multiplier(twice / ((1 << _ADD_HEADROOM_BITS) * s_out)),
     )
-    return _lower(graph, op, scales, _ADD_HEADROOM_BITS)
+
+
+def _lower_add(graph: Graph, op: Op) -> Lowering:
+    return _lower(graph, op, _add_scales(graph, op), _ADD_HEADROOM_BITS)
 
 
 def _lower_mul(graph: Graph, op: Op) -> Lowering:
@@ -138,7 +141,32 @@ _RULES = (
     rules.activations_come_from_the_arena,
 )
 
+
+def shapes_are_equal(graph: Graph, op: Op) -> Facts | None:
+    """The shapes {a} and {b} differ, so that one is repeated; the portable kernel takes that."""
+    a, b = graph.input_of(op, 0), graph.input_of(op, 1)
+    assert a is not None and b is not None
+    return None if a.shape == b.shape else {"a": list(a.shape), "b": list(b.shape)}
+
+
+def output_is_not_finer(graph: Graph, op: Op) -> Facts | None:
+    """The output's scale {scale} is so fine that sums are shifted to the left; the portable kernel takes that."""
+    shift = _add_scales(graph, op)[2].shift
+    return None if shift <= 0 else {"scale": float(arithmetic.scale_of(graph.output_of(op)))}
+
+
 KERNELS = (
+    Kernel(
+        symbol="edgeq_add_s8_dsp",
+        op="ADD",
+        types="int8",
+        max_version=4,
+        requires=("dsp",),
+        sources=("dsp/edgeq_dsp.h", "dsp/add_s8_dsp.c"),
+        rules=(*_RULES, shapes_are_equal, output_is_not_finer),
+        lower=_lower_add,
+        why="equal shapes: one loop, rounding by SMMULR",
+    ),
     Kernel(
         symbol="edgeq_add_s8",
         op="ADD",

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from edgeq.graph import DType, Graph, Op, Tensor
 from edgeq.kernels import arithmetic, dsp, rules
 from edgeq.kernels.arithmetic import Multiplier
+from edgeq.kernels.channels import Channels
 from edgeq.kernels.contract import Constant, Facts, Kernel, Lowering
 from edgeq.kernels.convolution import INT8, bias_fits, scale_pairs, weight_scales
 
@@ -122,21 +123,11 @@ def _lower(graph: Graph, op: Op) -> Lowering:
     )
 
 
-def lower_rows(
-    rows: int,
-    weights: npt.NDArray[np.int8],
-    bias: npt.NDArray[np.int32],
-    multipliers: tuple[Multiplier, ...],
-    inp: Tensor,
-    out: Tensor,
-    clamp: tuple[int, int],
-    macs: int,
-) -> Lowering:
-    """The call of the DSP kernel: `weights` [outputs][depth] times each of `rows` input vectors."""
-    outputs, used = weights.shape
+def lower_rows(rows: int, channels: Channels, macs: int) -> Lowering:
+    """The call of the DSP kernel: weights [outputs][depth] times each of `rows` input vectors."""
+    outputs, used = channels.weights.shape
     depth = dsp.round_up(used, 4)
-    in_zero, out_zero = arithmetic.zero_point_of(inp), arithmetic.zero_point_of(out)
-    each = len(multipliers) > 1
+    prepared = dsp.prepare(channels, 2)
     return Lowering.of_call(
         arguments=("{in0}", "{out0}", "{scratch}"),
         struct="edgeq_dsp_fully_connected_params",
@@ -148,24 +139,31 @@ def lower_rows(
             "weights": "{const:weights}",
             "bias": "{const:bias}",
             "scales": "(const edgeq_dsp_scale *){const:scales}",
-            "scale_step": "sizeof(edgeq_dsp_scale)" if each else "0",
-            "act_min": str(clamp[0]),
-            "act_max": str(clamp[1]),
+            "scale_step": "sizeof(edgeq_dsp_scale)" if len(channels.multipliers) > 1 else "0",
+            "act_min": str(channels.act_min),
+            "act_max": str(channels.act_max),
         },
-        constants=dsp.constants(
-            dsp.pack_rows(weights),
-            dsp.folded_bias(bias, weights.astype(np.int64).sum(axis=1), in_zero, 2),
-            dsp.scale_records(multipliers, out_zero, *clamp, 2 if each else 1),
-        ),
+        constants=dsp.constants(dsp.pack_rows(prepared.weights), prepared),
         scratch_bytes=2 * depth,
         macs=macs,
     )
 
 
+def _channels(p: Parts) -> Channels:
+    return Channels(
+        weights=p.weights,
+        bias=p.bias,
+        multipliers=p.multipliers,
+        in_zero=arithmetic.zero_point_of(p.inp),
+        out_zero=arithmetic.zero_point_of(p.out),
+        act_min=p.act_min,
+        act_max=p.act_max,
+    )
+
+
 def _lower_dsp(graph: Graph, op: Op) -> Lowering:
     p = parts(graph, op)
-    clamp = (p.act_min, p.act_max)
-    return lower_rows(p.rows, p.weights, p.bias, p.multipliers, p.inp, p.out, clamp, p.rows * p.weights.size)
+    return lower_rows(p.rows, _channels(p), p.rows * p.weights.size)
 
 
 def weights_are_symmetric(graph: Graph, op: Op) -> Facts | None:
@@ -177,7 +175,7 @@ def weights_are_symmetric(graph: Graph, op: Op) -> Facts | None:
 def sums_stay_small(graph: Graph, op: Op) -> Facts | None:
     """A sum may reach 2**30 or a shift 22 bits, beyond which the DSP kernels' rounding wouldn't be exact."""
     p = parts(graph, op)
-    return None if dsp.sums_stay_small(p.weights, p.bias, p.multipliers) else {}
+    return None if dsp.sums_stay_small(_channels(p)) else {}
 
 
 DSP_SOURCES = ("dsp/edgeq_dsp.h", "dsp/fully_connected_s8_dsp.c", "dsp/mat_vec_s8_dsp.S")

@@ -81,7 +81,20 @@ _BOTH = rules.quantization_is_usable(0)
 _OUT = rules.quantization_is_usable()
 
 
-def _row(op: str, symbol: str, source: str, which: tuple[Rule, ...], lower: Callable[[Graph, Op], Lowering]) -> Kernel:
+_SATURATES = (
+    "equal while |x / scale| < 2**31; beyond, where the reference's conversion to int32 is undefined, it saturates; "
+    "NaN gives -128"
+)
+
+
+def _row(
+    op: str,
+    symbol: str,
+    source: str,
+    which: tuple[Rule, ...],
+    lower: Callable[[Graph, Op], Lowering],
+    exact: str = "",
+) -> Kernel:
     types = symbol.removeprefix("edgeq_").partition("_")[2]
     return Kernel(
         symbol=symbol,
@@ -92,6 +105,7 @@ def _row(op: str, symbol: str, source: str, which: tuple[Rule, ...], lower: Call
         rules=which,
         lower=lower,
         why="every core",
+        exact=exact,
     )
 
 
@@ -106,6 +120,7 @@ KERNELS = (
         "portable/affine_f32.c",
         _rules(_FLOAT, INT8, _OUT),
         _affine(lambda graph, op: graph.output_of(op), in_place=(0,)),
+        _SATURATES,
     ),
     _row(
         "DEQUANTIZE",

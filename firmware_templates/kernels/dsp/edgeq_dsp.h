@@ -73,12 +73,29 @@ typedef struct {
   int32_t act_max;               /* 36 */
 } edgeq_dsp_rows;
 
+/* One channel's row of outputs of a 3x3 depthwise convolution; offsets are known to depthwise_3x3_s8_dsp.S. */
+typedef struct {
+  const int16_t *rows[3]; /*  0 */
+  int32_t weights[6];     /* 12: for each filter row (k0, k1) and (k1, k2) */
+  int8_t *out;            /* 36 */
+  int32_t step;           /* 40: bytes from output to output */
+  int32_t count;          /* 44 */
+  int32_t bias;           /* 48 */
+  int32_t multiplier;     /* 52 */
+  int32_t round;          /* 56 */
+  int32_t right;          /* 60: > 0 */
+} edgeq_dsp_row;
+
+void edgeq_dsp_depthwise_3x3_row_1(const edgeq_dsp_row *row); /* stride 1 */
+void edgeq_dsp_depthwise_3x3_row_2(const edgeq_dsp_row *row); /* stride 2 */
 void edgeq_dsp_mat_mul_4(const edgeq_dsp_tile *tile);
 void edgeq_dsp_mat_vec(const edgeq_dsp_rows *rows);
 
 void edgeq_conv_2d_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, int8_t *out, void *scratch);
 void edgeq_pointwise_conv_2d_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, int8_t *out, void *scratch);
 void edgeq_depthwise_conv_2d_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, int8_t *out, void *scratch);
+void edgeq_depthwise_3x3_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, int8_t *out, void *scratch);
+void edgeq_add_s8_dsp(const edgeq_binary_params *p, const int8_t *in0, const int8_t *in1, int8_t *out);
 void edgeq_fully_connected_s8_dsp(const edgeq_dsp_fully_connected_params *p, const int8_t *in, int8_t *out,
                                   void *scratch);
 

@@ -1,0 +1,89 @@
+#include <string.h>
+
+#include "kernels/edgeq_dsp.h"
+
+/* Two pixels of four channels, as one word for each channel's row of int16. */
+static inline void spread(uint32_t a, uint32_t b, int16_t *to, int32_t row) {
+  const int32_t a02 = edgeq_sxtb16(a), a13 = edgeq_sxtb16_ror8(a);
+  const int32_t b02 = edgeq_sxtb16(b), b13 = edgeq_sxtb16_ror8(b);
+  *(int32_t *)(void *)to = edgeq_pack_low(a02, b02);
+  *(int32_t *)(void *)(to + row) = edgeq_pack_low(a13, b13);
+  *(int32_t *)(void *)(to + 2 * row) = edgeq_pack_high(a02, b02);
+  *(int32_t *)(void *)(to + 3 * row) = edgeq_pack_high(a13, b13);
+}
+
+/* One input row of four channels into four rows of int16, `pad` elements of the zero point first.
+ * in: the row's first pixel, NULL where the row is padding. */
+static void widen_row(const int8_t *in, int32_t width, int32_t channels, int32_t pad, uint32_t zero, int16_t *to,
+                      int32_t row) {
+  int32_t at = 0;
+  if (in) {
+    if (pad) {
+      spread(zero, edgeq_load4(in), to, row);
+      at = 2;
+    }
+    const int8_t *pixel = in + (at - pad) * channels;
+    for (; at + 1 < width + pad; at += 2, pixel += 2 * channels) {
+      spread(edgeq_load4(pixel), edgeq_load4(pixel + channels), to + at, row);
+    }
+    if (at < width + pad) {
+      spread(edgeq_load4(pixel), zero, to + at, row);
+      at += 2;
+    }
+  }
+  for (; at < row; at += 2) spread(zero, zero, to + at, row);
+}
+
+/* Bytes k0 k1 k2 0 of a filter row as (k0, k1) and (k1, k2). */
+static inline void unpack_row(uint32_t word, int32_t to[2]) {
+  const int32_t k02 = edgeq_sxtb16(word), k1 = edgeq_sxtb16_ror8(word);
+  to[0] = edgeq_pack_low(k02, k1);
+  to[1] = (int32_t)(((uint32_t)k02 & 0xffff0000u) | ((uint32_t)k1 & 0xffffu));
+}
+
+/* 3x3, stride 1 or 2, no dilation, at most one element padded to the left, channels a multiple of four, every
+ * right shift > 0, no clamp tighter than int8, no left shift. Walks down the plane with the last three input
+ * rows of four channels widened in scratch: [3][4][depth] int16, depth a row's length with its padding. */
+void edgeq_depthwise_3x3_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, int8_t *out, void *scratch) {
+  const edgeq_window *w = &p->window;
+  const uint32_t zero = (uint32_t)(uint8_t)p->in_zero * 0x01010101u;
+  const int32_t row = p->depth;
+  const uint32_t *weights = (const uint32_t *)(const void *)p->weights;
+  int16_t *slots = scratch;
+  for (int32_t n = 0; n < w->batches; ++n) {
+    const int8_t *plane = in + n * w->in_h * w->in_w * w->in_c;
+    for (int32_t c = 0; c < w->in_c; c += 4) {
+      edgeq_dsp_row rows[4];
+      for (int32_t i = 0; i < 4; ++i) {
+        const uint32_t *filter = weights + 3 * (c + i);
+        const edgeq_dsp_scale *s = p->scales + c + i;
+        for (int32_t k = 0; k < 3; ++k) unpack_row(filter[k], rows[i].weights + 2 * k);
+        rows[i].step = w->out_c;
+        rows[i].count = w->out_w;
+        rows[i].bias = p->bias[c + i];
+        rows[i].multiplier = s->multiplier;
+        rows[i].round = s->round;
+        rows[i].right = (int32_t)((s->shifts >> 8) & 0xffu);
+      }
+      int32_t ready = -w->pad_h; /* input rows above this one are in their slots */
+      for (int32_t y = 0; y < w->out_h; ++y) {
+        const int32_t top = y * w->stride_h - w->pad_h;
+        if (ready < top) ready = top;
+        for (; ready < top + 3; ++ready) {
+          const int8_t *from = ready >= 0 && ready < w->in_h ? plane + ready * w->in_w * w->in_c + c : NULL;
+          widen_row(from, w->in_w, w->in_c, w->pad_w, zero, slots + (ready + 3) % 3 * 4 * row, row);
+        }
+        int8_t *to = out + (n * w->out_h + y) * w->out_w * w->out_c + c;
+        for (int32_t i = 0; i < 4; ++i) {
+          for (int32_t k = 0; k < 3; ++k) rows[i].rows[k] = slots + ((top + k + 3) % 3 * 4 + i) * row;
+          rows[i].out = to + i;
+          if (w->stride_w == 1) {
+            edgeq_dsp_depthwise_3x3_row_1(&rows[i]);
+          } else {
+            edgeq_dsp_depthwise_3x3_row_2(&rows[i]);
+          }
+        }
+      }
+    }
+  }
+}
