@@ -131,14 +131,14 @@ def usage(elf: Elf, target: Target) -> Usage:
     _, content = image(elf)
     ram = [m for m in target.soc.memory if m.kind == "ram"]
     in_ram = [s for s in elf.sections if any(m.base <= s.address < m.base + m.size_bytes for m in ram)]
-    weights = elf.section(".model_weights")
-    stack = elf.section(".stack")
-    weights_bytes = weights.size_bytes if weights else 0
+    sizes = {s.name: s.size_bytes for s in elf.sections}
+    weights_bytes = sizes.get(".model_weights", 0)
     return Usage(
         flash_bytes=len(content),
         weights_bytes=weights_bytes,
         code_bytes=len(content) - weights_bytes,
         ram_bytes=sum(s.size_bytes for s in in_ram),
         arena_bytes=elf.symbols.get("model_arena", (0, 0))[1],
-        stack_bytes=stack.size_bytes if stack else 0,
+        stack_bytes=sizes.get(".stack", 0),
+        parameter_bytes=sizes.get(".model_parameters", 0),
     )

@@ -19,6 +19,8 @@ class Usage:
         ram_bytes: data + bss + arena + reserved stack.
         arena_bytes: size of the arena's symbol.
         stack_bytes: what the linker script reserves for the stack.
+        parameter_bytes: the model's other constants (section `.model_parameters`: multipliers and shifts per
+            channel); part of code_bytes.
     """
 
     flash_bytes: int
@@ -27,6 +29,7 @@ class Usage:
     ram_bytes: int
     arena_bytes: int
     stack_bytes: int
+    parameter_bytes: int = 0
 
 
 @dataclass(frozen=True)
