@@ -122,12 +122,21 @@ class FlashTiming:
 
 
 @dataclass(frozen=True)
+class ClockEnable:
+    """The bit that gives a peripheral its clock: offset of the register in the reset and clock controller, and bit."""
+
+    register: int
+    bit: int
+
+
+@dataclass(frozen=True)
 class Peripheral:
     """A block of registers on a virtual board.
 
     Attributes:
         model: name of the simulator's model (`stm32-lpuart`), or "memory" for plain registers.
         irq: its interrupt number, -1 if it has none.
+        clock_enable: without it the block reads as zero and ignores writes; None = always on.
         reset_values: register offset (as "0x04") to its value after reset, where that isn't 0.
     """
 
@@ -136,6 +145,7 @@ class Peripheral:
     base: int
     size_bytes: int
     irq: int = -1
+    clock_enable: ClockEnable | None = None
     reset_values: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     source: str = ""
 

@@ -1,1 +1,1 @@
-"""(being written)"""
+"""Virtual boards: core, memories, devices and cycle model of a target, running the image that would be flashed."""

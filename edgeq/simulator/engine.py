@@ -1,0 +1,305 @@
+"""The emulated core: Unicorn's memory and registers, with native/core.c counting beside it.
+
+The only file that knows Unicorn. Its hooks are added through Unicorn's own C function, because the Python binding
+would put a Python call around each of them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, Literal
+
+from unicorn import Uc, UcError, arm_const, unicorn_const
+from unicorn.unicorn_py3.unicorn import uclib
+
+from edgeq.errors import DeviceError
+from edgeq.simulator.cycles.block import CycleModel, PricedBlock
+from edgeq.simulator.native.build import native_library
+from edgeq.target import FlashTiming
+
+NEVER = (1 << 63) - 1
+_PAGE = 4096
+
+
+class Stop(IntEnum):
+    """Why the core stopped before the block at its program counter; native/core.c has the same list."""
+
+    NONE = 0
+    DEADLINE = 1
+    REQUEST = 2
+    SELF_LOOP = 3
+    NO_FPU = 4
+    UNALIGNED = 5
+    UNDECODED = 6
+    SLEEP = 100
+    EXCEPTION = 101
+    BAD_ACCESS = 102
+    UNDEFINED = 103
+
+
+@dataclass(frozen=True)
+class BadAccess:
+    """A memory access that nothing answers."""
+
+    kind: Literal["read", "write", "fetch"]
+    address: int
+    size: int
+    pc: int
+
+
+class _State(ctypes.Structure):
+    """`public_state` of native/core.c, field by field."""
+
+    _fields_ = (
+        *(
+            (name, ctypes.c_uint64)
+            for name in ["cycles", "instructions", "blocks", "branches_taken", "fetch_stalls", "data_stalls", "instruction_hits", "instruction_misses", "prefetch_hits", "data_hits", "data_misses", "unaligned_reads", "deadline"]
+        ),
+        *(
+            (name, ctypes.c_uint32)
+            for name in ["stop_request", "stop_reason", "masked_interrupt", "fpu_enabled", "flash_base", "flash_bytes", "wait_states", "unit_shift", "line_shift", "instruction_lines", "data_lines", "instruction_cache_on", "data_cache_on", "prefetch_on", "unaligned_branch_cycles", "status_register"]
+        ),
+        ("uc", ctypes.c_void_p),
+        ("emulator_stop", ctypes.c_void_p),
+        ("read_register", ctypes.c_void_p),
+        ("write_register", ctypes.c_void_p),
+        ("decode", ctypes.c_void_p),
+    )
+
+
+_DECODE = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_uint32, ctypes.c_uint32)
+
+
+@dataclass(frozen=True)
+class Counters:
+    """What native/core.c counts, since the board was made.
+
+    Attributes:
+        fetch_stalls, data_stalls: cycles spent waiting for the flash.
+        instruction_hits, data_hits: flash units found in the caches; misses were read from flash.
+    """
+
+    cycles: int
+    instructions: int
+    blocks: int
+    branches_taken: int
+    fetch_stalls: int
+    data_stalls: int
+    instruction_hits: int
+    instruction_misses: int
+    prefetch_hits: int
+    data_hits: int
+    data_misses: int
+    unaligned_reads: int
+
+
+class Engine:
+    """Core, memories and counters. Devices are attached with `attach`; `go` runs until something stops it."""
+
+    def __init__(
+        self,
+        model: CycleModel,
+        flash: tuple[int, int],
+        timing: FlashTiming | None,
+        cpu: str = "cortex-m4",
+        cache: Path | None = None,
+    ) -> None:
+        self.model = model
+        self.uc = Uc(unicorn_const.UC_ARCH_ARM, unicorn_const.UC_MODE_THUMB | unicorn_const.UC_MODE_MCLASS)
+        self.uc.ctl_set_cpu_model(getattr(arm_const, "UC_CPU_ARM_" + cpu.upper().replace("-", "_")))
+        self.bad_access: BadAccess | None = None
+        self.exception_number = 0
+        self.blocks: dict[int, PricedBlock] = {}
+        self._memories: dict[int, mmap.mmap] = {}
+        self._error: BaseException | None = None
+        self._keep: list[Any] = []  # what C points to must not be collected
+        self._library = ctypes.CDLL(str(native_library(cache)))
+        self._unit = timing.read_bytes if timing else 8
+        self._core = self._make_core(flash, timing)
+        self.state = _State.from_address(self._core)
+        self._add_hooks()
+
+    def _make_core(self, flash: tuple[int, int], timing: FlashTiming | None) -> int:
+        decode = _DECODE(self._decode)
+        self._keep.append(decode)
+        line = timing.cache_line_bytes if timing else self._unit
+        setup = _State(
+            deadline=NEVER,
+            flash_base=flash[0],
+            flash_bytes=flash[1],
+            unit_shift=self._unit.bit_length() - 1,
+            line_shift=max(line, self._unit).bit_length() - 1,
+            instruction_lines=timing.instruction_cache_lines if timing else 0,
+            data_lines=timing.data_cache_lines if timing else 0,
+            unaligned_branch_cycles=self.model.unaligned_branch_cycles,
+            uc=self.uc._uch.value,
+            emulator_stop=ctypes.cast(uclib.uc_emu_stop, ctypes.c_void_p).value,
+            write_register=ctypes.cast(uclib.uc_reg_write, ctypes.c_void_p).value,
+            read_register=ctypes.cast(uclib.uc_reg_read, ctypes.c_void_p).value,
+            status_register=arm_const.UC_ARM_REG_XPSR,
+            decode=ctypes.cast(decode, ctypes.c_void_p).value,
+        )
+        pointer, size = ctypes.c_void_p, ctypes.c_uint32
+        self._library.edgeq_new.restype = pointer
+        self._library.edgeq_new.argtypes = (ctypes.POINTER(_State),)
+        for name in ("edgeq_free", "edgeq_empty_caches", "edgeq_break_sequence", "edgeq_forget_blocks"):
+            getattr(self._library, name).argtypes = (pointer,)
+            getattr(self._library, name).restype = None
+        self._library.edgeq_add_block.argtypes = (pointer, *(size,) * 6, ctypes.POINTER(ctypes.c_uint16))
+        core = self._library.edgeq_new(ctypes.byref(setup))
+        if not core:
+            raise DeviceError("the virtual board's counters could not be made", where="flash_timing")
+        return int(core)
+
+    def _add_hooks(self) -> None:
+        self._hook(unicorn_const.UC_HOOK_BLOCK, self._library.edgeq_on_block)
+        self._hook(unicorn_const.UC_HOOK_MEM_READ, self._library.edgeq_on_read)
+        self.uc.hook_add(unicorn_const.UC_HOOK_INTR, self._on_exception)
+        self.uc.hook_add(unicorn_const.UC_HOOK_MEM_UNMAPPED | unicorn_const.UC_HOOK_MEM_PROT, self._on_bad_access)
+
+    def _hook(self, kind: int, function: Any) -> None:
+        handle = ctypes.c_size_t()
+        status = uclib.uc_hook_add(
+            self.uc._uch, ctypes.byref(handle), kind, ctypes.cast(function, ctypes.c_void_p), self._core, 1, 0
+        )
+        if status:
+            raise DeviceError(f"Unicorn refused a hook (error {status})", where="simulator")
+
+    def close(self) -> None:
+        """Give the memory back; the engine can't be used afterwards."""
+        if self._core:
+            del self.state
+            self.uc = None
+            self._library.edgeq_free(self._core)
+            self._core = 0
+
+    # Memory
+
+    def map_memory(self, base: int, size: int, *, writable: bool, like: int | None = None) -> None:
+        """Add memory; `like` shows the memory at that base once more here."""
+        room = -(-size // _PAGE) * _PAGE
+        if like is None:
+            self._memories[base] = mmap.mmap(-1, room)
+        host = self._memories[base if like is None else like]
+        pointer = ctypes.addressof(ctypes.c_char.from_buffer(host))
+        permissions = unicorn_const.UC_PROT_READ | unicorn_const.UC_PROT_EXEC
+        permissions |= unicorn_const.UC_PROT_WRITE if writable else 0
+        self.uc.mem_map_ptr(base, room, permissions, pointer)
+
+    def protect(self, base: int, size: int, *, writable: bool) -> None:
+        """Let the core write to that memory, or not."""
+        permissions = unicorn_const.UC_PROT_READ | unicorn_const.UC_PROT_EXEC
+        self.uc.mem_protect(base, size, permissions | (unicorn_const.UC_PROT_WRITE if writable else 0))
+
+    def memory(self, base: int) -> mmap.mmap:
+        """The host's bytes behind the memory mapped at `base`."""
+        return self._memories[base]
+
+    def attach(
+        self,
+        base: int,
+        size: int,
+        read: Callable[[int, int], int],
+        write: Callable[[int, int, int], None],
+    ) -> None:
+        """Route a range of addresses: `read(address, size)` and `write(address, size, value)`.
+
+        What they raise stops the core and comes out of `go`.
+        """
+
+        def on_read(uc: Any, offset: int, count: int, user: Any) -> int:
+            try:
+                return read(base + offset, count)
+            except BaseException as failed:
+                self._fail(failed)
+                return 0
+
+        def on_write(uc: Any, offset: int, count: int, value: int, user: Any) -> None:
+            try:
+                write(base + offset, count, value)
+            except BaseException as failed:
+                self._fail(failed)
+
+        self.uc.mmio_map(base, size, on_read, None, on_write, None)
+
+    def code_changed(self) -> None:
+        """Forget what is known of the code (after programming or reset)."""
+        self.blocks.clear()
+        self._library.edgeq_forget_blocks(self._core)
+        self.uc.ctl_flush_tb()
+
+    def empty_caches(self) -> None:
+        """Flash caches and prefetch buffer as after reset."""
+        self._library.edgeq_empty_caches(self._core)
+
+    def break_sequence(self) -> None:
+        """The next block is reached without a branch (exception entry and return)."""
+        self._library.edgeq_break_sequence(self._core)
+
+    # Running
+
+    def go(self, pc: int) -> Stop:
+        """Run from `pc` until something stops the core; the reason.
+
+        Raises:
+            Exception: whatever a device raised.
+        """
+        self.state.stop_reason = 0
+        self.exception_number = 0
+        self.bad_access = None
+        error = 0
+        try:
+            self.uc.emu_start(pc | 1, 0xFFFFFFFE)
+        except UcError as failed:
+            error = failed.errno
+        if self._error is not None:
+            raised, self._error = self._error, None
+            raise raised
+        if self.exception_number:
+            return Stop.EXCEPTION
+        if self.bad_access is not None:
+            return Stop.BAD_ACCESS
+        if error:
+            return Stop.UNDEFINED
+        return Stop(self.state.stop_reason) if self.state.stop_reason else Stop.SLEEP
+
+    def counters(self) -> Counters:
+        """The counters now."""
+        return Counters(**{name: getattr(self.state, name) for name in Counters.__dataclass_fields__})
+
+    def _fail(self, error: BaseException) -> None:
+        if self._error is None:
+            self._error = error
+        self.uc.emu_stop()
+
+    def _decode(self, address: int, size: int) -> int:
+        try:
+            code = bytes(self.uc.mem_read(address, size))
+            priced = self.model.price(code, address, self._unit)
+            self.blocks[address] = priced
+            units = len(priced.unit_cycles)
+            return int(
+                self._library.edgeq_add_block(
+                    self._core, address, size, priced.instructions, priced.flags, priced.taken_cycles,
+                    units, (ctypes.c_uint16 * units)(*priced.unit_cycles),
+                )
+            )  # fmt: skip
+        except BaseException as failed:  # nothing may be raised through the emulator's C frames
+            self._fail(failed)
+            return -1
+
+    def _on_exception(self, uc: Any, number: int, user: Any) -> None:
+        self.exception_number = number
+        uc.emu_stop()
+
+    def _on_bad_access(self, uc: Any, kind: int, address: int, size: int, value: int, user: Any) -> bool:
+        fetch = (unicorn_const.UC_MEM_FETCH_UNMAPPED, unicorn_const.UC_MEM_FETCH_PROT)
+        write = (unicorn_const.UC_MEM_WRITE_UNMAPPED, unicorn_const.UC_MEM_WRITE_PROT)
+        word: Literal["read", "write", "fetch"] = "fetch" if kind in fetch else "write" if kind in write else "read"
+        self.bad_access = BadAccess(word, address, size, uc.reg_read(arm_const.UC_ARM_REG_PC))
+        return False

@@ -1,0 +1,378 @@
+/* The hot path of a virtual board: counts cycles, instructions and cache hits while the emulator runs.
+ *
+ * Two functions here are called by the emulator itself, through raw pointers: `edgeq_on_block` once per executed
+ * basic block, and `edgeq_on_read` once per data read. What a block costs on ideal memory is decided elsewhere
+ * (the cycle model, once per distinct block); this file adds what depends on the moment: taken branches, the
+ * flash's wait states, its instruction and data caches and its prefetch buffer.
+ *
+ * Time is counted in core cycles. A block's cycles are added when it is entered, fetch unit by fetch unit.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_LINES = 64, NO_LINE = 0xFF };
+static const uint32_t NO_UNIT = 0xFFFFFFFFu;
+static const uint32_t IT_STATE = 0x0600FC00u; /* of xPSR */
+
+/* Why the emulator was stopped before the block at its program counter. Mirrored in engine.py. */
+enum stop_reason {
+    STOP_NONE = 0,
+    STOP_DEADLINE = 1,  /* the clock has reached `deadline` */
+    STOP_REQUEST = 2,   /* the board asked for it */
+    STOP_SELF_LOOP = 3, /* the block is a branch to itself */
+    STOP_NO_FPU = 4,    /* the block holds floating-point instructions and CPACR has the FPU off */
+    STOP_UNALIGNED = 5, /* LDM, LDRD, VLDR, ... at an address that isn't a multiple of four */
+    STOP_UNDECODED = 6  /* the board could not say what the block costs */
+};
+
+/* What a block is, besides its cost. Mirrored in cycles/block.py. */
+enum block_flags {
+    FLAG_STARTS_WITH_LOAD = 1,    /* its first instruction can pipeline behind a load */
+    FLAG_ENDS_WITH_LOAD = 2,      /* ... and its last one lets the next do so */
+    FLAG_WIDE_UNALIGNED = 4,      /* a 32-bit instruction across a word boundary comes first */
+    FLAG_FPU = 8,                 /* has floating-point instructions */
+    FLAG_SELF_LOOP = 16,          /* is nothing but a branch to itself */
+    FLAG_CHANGES_MASK = 32,       /* may unmask interrupts (CPS, MSR) */
+    FLAG_STRICT = 64,             /* has loads or stores that trap when unaligned */
+    FLAG_CONDITIONAL = 128        /* has an IT instruction */
+};
+
+typedef struct {
+    uint32_t address, size;
+    uint32_t instructions;
+    uint32_t first_cycle; /* index into `unit_cycles`: one entry per fetch unit of the block */
+    uint16_t flags;
+    uint16_t taken_cycles; /* added when the next block isn't the one that follows in memory */
+    uint32_t total_cycles;
+    uint32_t checksum;     /* of the code, for blocks in RAM, which may be overwritten */
+} block;
+
+typedef struct {
+    uint32_t line_count;
+    uint64_t used[MAX_LINES];    /* for least-recently-used replacement */
+    uint32_t line[MAX_LINES];
+    uint32_t valid[MAX_LINES];   /* bit per fetch unit of the line */
+    uint8_t *slot;               /* flash line -> slot or NO_LINE */
+    uint32_t current;            /* the unit read last: served without a look-up */
+} cache;
+
+/* The first part is shared with Python (engine.py mirrors it field by field). */
+typedef struct {
+    uint64_t cycles, instructions, blocks, branches_taken;
+    uint64_t fetch_stalls, data_stalls;
+    uint64_t instruction_hits, instruction_misses, prefetch_hits;
+    uint64_t data_hits, data_misses, unaligned_reads;
+    uint64_t deadline;
+    uint32_t stop_request, stop_reason;
+    uint32_t masked_interrupt;   /* an interrupt is pending but masked: look again after CPS and MSR */
+    uint32_t fpu_enabled;
+    uint32_t flash_base, flash_bytes;
+    uint32_t wait_states;
+    uint32_t unit_shift, line_shift;
+    uint32_t instruction_lines, data_lines; /* present in the chip; 0 = no cache */
+    uint32_t instruction_cache_on, data_cache_on, prefetch_on;
+    uint32_t unaligned_branch_cycles;
+    uint32_t status_register;    /* the emulator's number of xPSR */
+    void *uc;
+    int (*emulator_stop)(void *uc);
+    int (*read_register)(void *uc, int number, void *value);
+    int (*write_register)(void *uc, int number, const void *value);
+    int (*decode)(uint32_t address, uint32_t size);
+} public_state;
+
+typedef struct {
+    public_state p;
+    cache instructions, data;
+    uint64_t tick;               /* order of cache use */
+    uint64_t flash_free;         /* when the flash can start its next access */
+    uint32_t prefetch_unit;      /* what the prefetch buffer holds or is being filled with */
+    uint64_t prefetch_ready;
+    block *blocks;
+    uint32_t *table;             /* open addressing: index into blocks + 1 */
+    uint32_t block_count, block_room, table_mask;
+    uint16_t *unit_cycles;
+    uint32_t unit_count, unit_room;
+    uint32_t previous;           /* index of the block entered last, + 1 */
+} core;
+
+static bool make_cache(cache *c, uint32_t line_count, uint32_t flash_lines) {
+    c->line_count = line_count;
+    c->current = NO_UNIT;
+    c->slot = malloc(flash_lines ? flash_lines : 1);
+    if (!c->slot) return false;
+    memset(c->slot, NO_LINE, flash_lines);
+    return true;
+}
+
+static void empty_cache(cache *c) {
+    for (uint32_t i = 0; i < c->line_count; i++) {
+        if (c->valid[i]) c->slot[c->line[i]] = NO_LINE;
+        c->valid[i] = 0;
+        c->used[i] = 0;
+    }
+    c->current = NO_UNIT;
+}
+
+/* Makes the state; the caller has filled in the public part. NULL when there is no memory or a figure is absurd. */
+core *edgeq_new(const public_state *setup) {
+    if (setup->instruction_lines > MAX_LINES || setup->data_lines > MAX_LINES) return NULL;
+    if (setup->line_shift < setup->unit_shift || setup->line_shift - setup->unit_shift > 4) return NULL;
+    core *c = calloc(1, sizeof *c);
+    if (!c) return NULL;
+    c->p = *setup;
+    c->prefetch_unit = NO_UNIT;
+    uint32_t flash_lines = (setup->flash_bytes >> setup->line_shift) + 1;
+    c->block_room = 4096;
+    c->table_mask = 16383;
+    c->unit_room = 32768;
+    c->blocks = calloc(c->block_room, sizeof *c->blocks);
+    c->table = calloc(c->table_mask + 1u, sizeof *c->table);
+    c->unit_cycles = calloc(c->unit_room, sizeof *c->unit_cycles);
+    bool made = make_cache(&c->instructions, setup->instruction_lines, flash_lines);
+    made = make_cache(&c->data, setup->data_lines, flash_lines) && made;
+    if (!made || !c->blocks || !c->table || !c->unit_cycles) return NULL;
+    return c;
+}
+
+void edgeq_free(core *c) {
+    free(c->instructions.slot);
+    free(c->data.slot);
+    free(c->blocks);
+    free(c->table);
+    free(c->unit_cycles);
+    free(c);
+}
+
+/* Caches and prefetch buffer as after reset. */
+void edgeq_empty_caches(core *c) {
+    empty_cache(&c->instructions);
+    empty_cache(&c->data);
+    c->prefetch_unit = NO_UNIT;
+    c->flash_free = 0;
+}
+
+/* The next block doesn't follow from the last one (exception entry and return): no branch is priced. */
+void edgeq_break_sequence(core *c) { c->previous = 0; }
+
+/* Forget all blocks: the code has changed. */
+void edgeq_forget_blocks(core *c) {
+    memset(c->table, 0, (c->table_mask + 1u) * sizeof *c->table);
+    c->block_count = 0;
+    c->unit_count = 0;
+    c->previous = 0;
+}
+
+static uint32_t place(const core *c, uint32_t address) { return (address >> 1) * 2654435761u & c->table_mask; }
+
+static bool grow(core *c) {
+    uint32_t room = c->block_room * 2, mask = c->table_mask * 2 + 1;
+    block *blocks = realloc(c->blocks, room * sizeof *blocks);
+    if (!blocks) return false;
+    c->blocks = blocks;
+    uint32_t *table = calloc(mask + 1u, sizeof *table);
+    if (!table) return false;
+    free(c->table);
+    c->table = table;
+    c->table_mask = mask;
+    c->block_room = room;
+    for (uint32_t i = 0; i < c->block_count; i++) {
+        uint32_t at = place(c, c->blocks[i].address);
+        while (c->table[at]) at = (at + 1) & mask;
+        c->table[at] = i + 1;
+    }
+    return true;
+}
+
+/* Index of the block at `address`, + 1; 0 when it isn't known. */
+static uint32_t find(const core *c, uint32_t address) {
+    for (uint32_t at = place(c, address);; at = (at + 1) & c->table_mask) {
+        uint32_t index = c->table[at];
+        if (!index || c->blocks[index - 1].address == address) return index;
+    }
+}
+
+/* Adds (or replaces) a block. `cycles` has one entry per fetch unit that it touches. 0 = done. */
+int edgeq_add_block(core *c, uint32_t address, uint32_t size, uint32_t instructions, uint32_t flags,
+                    uint32_t taken_cycles, uint32_t units, const uint16_t *cycles) {
+    if (c->unit_count + units > c->unit_room) {
+        uint32_t room = (c->unit_room + units) * 2;
+        uint16_t *bigger = realloc(c->unit_cycles, room * sizeof *bigger);
+        if (!bigger) return -1;
+        c->unit_cycles = bigger;
+        c->unit_room = room;
+    }
+    uint32_t index = find(c, address);
+    if (!index) {
+        if (c->block_count == c->block_room && !grow(c)) return -1;
+        uint32_t at = place(c, address);
+        while (c->table[at]) at = (at + 1) & c->table_mask;
+        index = ++c->block_count;
+        c->table[at] = index;
+    }
+    block *b = &c->blocks[index - 1];
+    *b = (block){.address = address, .size = size, .instructions = instructions, .first_cycle = c->unit_count,
+                 .flags = (uint16_t)flags, .taken_cycles = (uint16_t)taken_cycles};
+    for (uint32_t i = 0; i < units; i++) {
+        c->unit_cycles[c->unit_count++] = cycles[i];
+        b->total_cycles += cycles[i];
+    }
+    return 0;
+}
+
+/* Whether the cache holds a unit of flash; marks it as used. */
+static inline bool holds(core *c, cache *k, uint32_t unit) {
+    uint32_t shift = c->p.line_shift - c->p.unit_shift;
+    uint8_t slot = k->slot[unit >> shift];
+    if (slot == NO_LINE || !(k->valid[slot] >> (unit & ((1u << shift) - 1)) & 1)) return false;
+    k->used[slot] = ++c->tick;
+    return true;
+}
+
+/* Puts a unit that was read from flash into the cache: into its line if that is there, else over the oldest. */
+static void keep(core *c, cache *k, uint32_t unit) {
+    uint32_t shift = c->p.line_shift - c->p.unit_shift, line = unit >> shift;
+    uint32_t slot = k->slot[line];
+    if (slot == NO_LINE) {
+        slot = 0;
+        for (uint32_t i = 1; i < k->line_count; i++)
+            if (k->used[i] < k->used[slot]) slot = i;
+        if (k->valid[slot]) k->slot[k->line[slot]] = NO_LINE;
+        k->slot[line] = (uint8_t)slot;
+        k->line[slot] = line;
+        k->valid[slot] = 0;
+    }
+    k->valid[slot] |= 1u << (unit & ((1u << shift) - 1));
+    k->used[slot] = ++c->tick;
+}
+
+/* Starts reading the unit after `unit` into the prefetch buffer, unless it is at hand already. */
+static void prefetch(core *c, uint32_t unit, uint64_t now) {
+    uint32_t next = unit + 1;
+    if (!c->p.prefetch_on || next >= c->p.flash_bytes >> c->p.unit_shift || c->prefetch_unit == next) return;
+    if (c->p.instruction_cache_on && c->instructions.line_count && holds(c, &c->instructions, next)) return;
+    uint64_t start = now > c->flash_free ? now : c->flash_free;
+    c->prefetch_unit = next;
+    c->prefetch_ready = start + c->p.wait_states + 1;
+    c->flash_free = c->prefetch_ready;
+}
+
+/* The core needs instructions from this unit of flash: adds the cycles it has to wait. */
+static void fetch(core *c, uint32_t unit) {
+    cache *k = &c->instructions;
+    if (unit == k->current) return;
+    k->current = unit;
+    bool cached = c->p.instruction_cache_on && k->line_count;
+    uint64_t now = c->p.cycles, ready = now;
+    if (cached && holds(c, k, unit)) {
+        c->p.instruction_hits++;
+    } else if (c->prefetch_unit == unit) {
+        c->p.prefetch_hits++;
+        if (c->prefetch_ready > now) ready = c->prefetch_ready;
+        if (cached) keep(c, k, unit);
+    } else {
+        c->p.instruction_misses++;
+        ready = (now > c->flash_free ? now : c->flash_free) + c->p.wait_states;
+        c->flash_free = ready;
+        if (cached) keep(c, k, unit);
+    }
+    c->p.fetch_stalls += ready - now;
+    c->p.cycles = ready;
+    prefetch(c, unit, ready);
+}
+
+static void stop(core *c, uint32_t reason) {
+    c->p.stop_reason = reason;
+    c->p.emulator_stop(c->p.uc);
+}
+
+/* Called by the emulator before each basic block. */
+void edgeq_on_block(void *uc, uint64_t address64, uint32_t size, void *user) {
+    core *c = user;
+    uint32_t address = (uint32_t)address64;
+    (void)uc;
+    uint32_t before = c->previous;
+    if (before && c->p.masked_interrupt && (c->blocks[before - 1].flags & FLAG_CHANGES_MASK)) {
+        c->p.stop_request = 1;
+        c->p.masked_interrupt = 0;
+    }
+    if (c->p.stop_request) { stop(c, STOP_REQUEST); return; }
+    if (c->p.cycles >= c->p.deadline) { stop(c, STOP_DEADLINE); return; }
+    uint32_t index = find(c, address);
+    if (!index || c->blocks[index - 1].size != size) {
+        if (c->p.decode(address, size) != 0) { stop(c, STOP_UNDECODED); return; }
+        index = find(c, address);
+    }
+    const block *b = &c->blocks[index - 1];
+    if (b->flags & (FLAG_SELF_LOOP | FLAG_FPU)) {
+        if (b->flags & FLAG_SELF_LOOP) { stop(c, STOP_SELF_LOOP); return; }
+        if (!c->p.fpu_enabled) { stop(c, STOP_NO_FPU); return; }
+    }
+    if (before) {
+        const block *a = &c->blocks[before - 1];
+        if (address != a->address + a->size) {
+            c->p.cycles += a->taken_cycles;
+            if (b->flags & FLAG_WIDE_UNALIGNED) c->p.cycles += c->p.unaligned_branch_cycles;
+            c->p.branches_taken++;
+        } else if ((a->flags & FLAG_ENDS_WITH_LOAD) && (b->flags & FLAG_STARTS_WITH_LOAD)) {
+            c->p.cycles--;
+        }
+    }
+    c->previous = index;
+    c->p.blocks++;
+    c->p.instructions += b->instructions;
+    uint32_t offset = address - c->p.flash_base;
+    if (offset >= c->p.flash_bytes || c->p.wait_states == 0) {
+        c->p.cycles += b->total_cycles;
+        return;
+    }
+    uint32_t first = offset >> c->p.unit_shift, last = (offset + size - 1) >> c->p.unit_shift;
+    const uint16_t *cycles = c->unit_cycles + b->first_cycle;
+    for (uint32_t unit = first; unit <= last; unit++) {
+        fetch(c, unit);
+        c->p.cycles += *cycles++;
+    }
+}
+
+/* Called by the emulator before each data read of `size` bytes. */
+void edgeq_on_read(void *uc, int type, uint64_t address64, int size, int64_t value, void *user) {
+    core *c = user;
+    uint32_t address = (uint32_t)address64, flags = c->previous ? c->blocks[c->previous - 1].flags : 0;
+    (void)type, (void)value;
+    if (flags & FLAG_CONDITIONAL) {
+        /* Unicorn brings its state up to date before it calls a memory hook, the IT state too, and doesn't clear
+         * that again: a later block would skip instructions (its issue 2309). While a block runs it has to be 0. */
+        uint32_t status = 0;
+        c->p.read_register(uc, (int)c->p.status_register, &status);
+        if (status & IT_STATE) {
+            status &= ~IT_STATE;
+            c->p.write_register(uc, (int)c->p.status_register, &status);
+        }
+    }
+    if (address & (uint32_t)(size - 1)) {
+        /* Arm DDI 0439, 3.3.3: one more access for a halfword, or a word at an even address; two for an odd word. */
+        c->p.unaligned_reads++;
+        c->p.cycles += size == 4 && (address & 1) ? 2 : 1;
+        if ((flags & FLAG_STRICT) && size == 4) stop(c, STOP_UNALIGNED);
+    }
+    uint32_t offset = address - c->p.flash_base;
+    if (offset >= c->p.flash_bytes || c->p.wait_states == 0) return;
+    cache *k = &c->data;
+    uint32_t unit = offset >> c->p.unit_shift;
+    if (unit == k->current) return;
+    k->current = unit;
+    bool cached = c->p.data_cache_on && k->line_count;
+    if (cached && holds(c, k, unit)) {
+        c->p.data_hits++;
+        return;
+    }
+    c->p.data_misses++;
+    uint64_t now = c->p.cycles;
+    uint64_t ready = (now > c->flash_free ? now : c->flash_free) + c->p.wait_states;
+    c->p.data_stalls += ready - now;
+    c->p.cycles = ready;
+    c->flash_free = ready;
+    if (cached) keep(c, k, unit);
+}

@@ -1,0 +1,77 @@
+"""What every register block on a virtual board has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edgeq.target import Peripheral
+
+NEVER = (1 << 63) - 1
+
+
+@dataclass(frozen=True)
+class Wires:
+    """How a device reaches the rest of the board.
+
+    Attributes:
+        now: the clock, in core cycles.
+        interrupt: (line, level) drives an interrupt line of the NVIC.
+        transmit: a byte leaves through the console.
+        flash_settings: (wait states, prefetch, instruction cache, data cache) as the flash controller has them.
+        flash_write: let the firmware write to flash (programming), or not.
+        flash_erase: (offset, size) sets that part of the flash to 0xFF.
+        clock_changed: the core's clock is now that many Hz.
+        wake: the board should look at devices and interrupts again.
+    """
+
+    now: Callable[[], int]
+    interrupt: Callable[[int, bool], None]
+    transmit: Callable[[int], None]
+    flash_settings: Callable[[int, bool, bool, bool], None]
+    flash_write: Callable[[bool], None]
+    flash_erase: Callable[[int, int], None]
+    clock_changed: Callable[[int], None]
+    wake: Callable[[], None]
+
+
+class Device:
+    """32-bit registers that keep what is written to them. Models override `load` and `store`."""
+
+    def __init__(self, row: Peripheral, wires: Wires) -> None:
+        self.row = row
+        self.wires = wires
+        self.words: dict[int, int] = {}
+        self._reset_values = {int(k, 16): v for k, v in row.reset_values.items()}
+        self.reset()
+
+    def reset(self) -> None:
+        """Registers as after a reset."""
+        self.words = dict(self._reset_values)
+
+    def load(self, offset: int) -> int:
+        """Value of the word register at `offset`."""
+        return self.words.get(offset, 0)
+
+    def store(self, offset: int, value: int) -> None:
+        """A word register is written."""
+        self.words[offset] = value
+
+    def read(self, offset: int, size: int) -> int:
+        """A bus read of 1, 2 or 4 bytes."""
+        word = self.load(offset & ~3)
+        return word >> 8 * (offset & 3) & ((1 << 8 * size) - 1)
+
+    def write(self, offset: int, size: int, value: int) -> None:
+        """A bus write; narrow ones go to the rest of the word unchanged."""
+        if size < 4:
+            shift, mask = 8 * (offset & 3), (1 << 8 * size) - 1
+            value = self.words.get(offset & ~3, 0) & ~(mask << shift) | (value & mask) << shift
+        self.store(offset & ~3, value & 0xFFFF_FFFF)
+
+    def next_event(self) -> int:
+        """The cycle at which something will happen by itself, or NEVER."""
+        return NEVER
+
+    def advance(self, now: int, asleep: bool) -> None:
+        """Time has passed; `asleep`: the core waits for an interrupt."""
