@@ -212,9 +212,11 @@ def flash(
     """
     from edgeq.runners import select
     from edgeq.runners.contract import FlashOptions
+    from edgeq.runners.image import check_image
 
     board, chosen = load_target(target), options or FlashOptions()
     found = _image(image, board)
+    check_image(found, board)
     choice = select.choose(board, runner=select.VIRTUAL if sim else runner, device=device, options=chosen)
     return select.flash(found, board, choice, chosen, listener)
 

@@ -95,6 +95,8 @@ def run() -> NoReturn:
         # A terminal without µ must not turn a report into a traceback.
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    if "_EDGEQ_COMPLETE" in os.environ:
+        group.main(prog_name="edgeq")  # click's shell completion
     # So that a virtual board is ended and files are cleaned up on the way out.
     signal.signal(signal.SIGTERM, _terminated)
     code = main(sys.argv[1:])
@@ -107,9 +109,9 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command line; its exit code."""
     try:
         try:
-            result = group.main(args=list(arguments), prog_name="edgeq", standalone_mode=False)
+            code = _invoke(list(arguments))
             sys.stdout.flush()
-            return result if isinstance(result, int) else 0
+            return code
         except click.UsageError as wrong:
             return _fail(arguments, _from_click(wrong))
         except click.ClickException as failed:
@@ -126,6 +128,16 @@ def main(arguments: Sequence[str]) -> int:
         return INTERRUPTED_EXIT
     except Exception as bug:
         return _bug(arguments, bug)
+
+
+def _invoke(arguments: list[str]) -> int:
+    """Without click's own main, which ends with 1, a negative result's code, when the output's reader goes away."""
+    try:
+        with group.make_context("edgeq", arguments) as ctx:
+            result = group.invoke(ctx)
+    except click.exceptions.Exit as asked:
+        return asked.exit_code
+    return result if isinstance(result, int) else 0
 
 
 def _terminated(number: int, frame: types.FrameType | None) -> None:

@@ -6,8 +6,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from edgeq.check import Budget, FitReport, OpVerdict, Part, describe_peak
-from edgeq.report.profile import short_name
-from edgeq.report.render import listing, notices, provenance, to_text, verdict
+from edgeq.report.render import listing, notices, provenance, short_name, to_text, verdict
 from edgeq.units import format_bytes
 
 _MOST_REFUSALS = 20

@@ -8,8 +8,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from edgeq.memory import ArenaChart, ChartRow
-from edgeq.report.profile import short_name
-from edgeq.report.render import listing, to_text, verdict
+from edgeq.report.render import listing, short_name, to_text, verdict
 from edgeq.units import format_bytes
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"

@@ -6,7 +6,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from edgeq.measure.measurement import LayerTime, Measurement
-from edgeq.report.render import facts, listing, notices, to_text, verdict
+from edgeq.report.render import facts, listing, notices, short_name, to_text, verdict
 from edgeq.units import (
     Provenance,
     cycles_to_ms,
@@ -137,9 +137,3 @@ def _row(t: LayerTime, total: int) -> list[RenderableType]:
         f"{macs / t.cycles:.2f}" if macs and t.cycles else "",
         t.layer.kernel,
     ]
-
-
-def short_name(name: str, longest: int = 28) -> str:
-    """A tensor's name, cut in front: converters put the telling part last, and repeat it after `;`."""
-    first = name.split(";")[0]
-    return first if len(first) <= longest else "…" + first[-(longest - 1) :]

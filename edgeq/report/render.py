@@ -79,3 +79,9 @@ def listing(columns: Sequence[tuple[str, bool]], rows: Sequence[Sequence[Rendera
 def notices(texts: Sequence[str]) -> list[RenderableType]:
     """`note: …` lines, below a report."""
     return [Text(f"note: {text}", style="yellow") for text in texts]
+
+
+def short_name(name: str, longest: int = 28) -> str:
+    """A tensor's name, cut in front: converters put the telling part last, and repeat it after `;`."""
+    first = name.split(";")[0]
+    return first if len(first) <= longest else "…" + first[-(longest - 1) :]

@@ -1,0 +1,110 @@
+"""What the commands say and do, on a small model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import Edgeq
+from device_double import DeviceDouble, Firmware
+
+TARGET = ("--target", "nucleo-l4r5zi")
+
+
+def test_check_says_yes(edgeq: Edgeq, model: Path) -> None:
+    said = edgeq("check", model, *TARGET)
+    assert said.code == 0 and said.err == ""
+    assert f"{model} on nucleo-l4r5zi: fits (1 operators, 84 MACs)" in said.out
+    assert "estimated" in said.out and "arena" in said.out
+
+
+def test_check_says_no_with_the_figure_and_what_helps(edgeq: Edgeq, model: Path) -> None:
+    said = edgeq("check", model, *TARGET, "--reserve-ram", "640K")
+    assert said.code == 1
+    assert "DOES NOT FIT" in said.out and "OVER" in said.out
+    told = edgeq("check", model, *TARGET, "--reserve-ram", "655360", "--json")
+    assert told.code == 1 and told.json["fits"] is False and told.json["command"] == "check"
+    assert told.json["ram"]["headroom_bytes"] < 0
+
+
+def test_check_names_the_operator_that_is_not_supported(edgeq: Edgeq, refused_model: Path) -> None:
+    said = edgeq("check", refused_model, *TARGET, "--plan")
+    assert said.code == 1
+    assert "NOT SUPPORTED" in said.out and "Sparkle #0" in said.out
+
+
+def test_check_draws_the_arena(edgeq: Edgeq, model: Path) -> None:
+    said = edgeq("check", model, *TARGET, "--plan")
+    assert "planned = allocated" in said.out and "↑ peak" in said.out and "FULLY_CONNECTED #0" in said.out
+
+
+@pytest.mark.parametrize(("written", "count"), [("16K", 16384), ("1.5KiB", 1536), ("2M", 2097152), ("77", 77)])
+def test_sizes(edgeq: Edgeq, model: Path, written: str, count: int) -> None:
+    told = edgeq("check", model, *TARGET, "--reserve-flash", written, "--json").json
+    parts = {p["name"]: p["bytes"] for m in told["memories"] for p in m["parts"] if m["kind"] == "flash"}
+    assert parts["reserve"] == count
+
+
+def test_build_writes_what_it_says(edgeq: Edgeq, model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ziglang")
+    said = edgeq("build", model, *TARGET, "-o", tmp_path / "b", "--json")
+    assert said.code == 0, said.err
+    body = said.json
+    assert Path(body["files"]["bin"]).stat().st_size == body["memory"]["flash_bytes"]
+    assert (tmp_path / "b" / "edgeq.json").is_file() and (tmp_path / "b" / "firmware.elf").is_file()
+    text = edgeq("build", model, *TARGET, "-o", tmp_path / "b")
+    assert text.code == 0 and "small built for nucleo-l4r5zi" in text.out
+
+
+def test_build_into_a_place_that_cannot_be_written(edgeq: Edgeq, model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ziglang")
+    (tmp_path / "file").touch()
+    assert edgeq("build", model, *TARGET, "-o", tmp_path / "file" / "b").code == 2
+
+
+def test_flash_without_a_board_lists_what_was_looked_for(
+    edgeq: Edgeq, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = tmp_path / "firmware.bin"
+    image.write_bytes(b"\x00\x10\x00\x20\x09\x00\x00\x08" + bytes(64))
+    said = edgeq("flash", image, *TARGET, "--runner", "stlink-drive")
+    assert said.code == 5
+    assert "NODE_L4R5ZI" in said.err and "--sim" in said.err
+
+
+def test_profile_of_a_device_with_another_model(edgeq: Edgeq, model: Path) -> None:
+    with DeviceDouble(Firmware(sha256="cd" * 32)) as device:
+        said = edgeq("profile", model, *TARGET, "--port", device.port)
+        assert said.code == 1
+        assert "another model" in said.err and "cdcdcdcd" in said.err and "edgeq deploy" in said.err
+        told = edgeq("profile", model, *TARGET, "--port", device.port, "--json")
+        assert told.code == 1 and told.json["error"]["facts"]["device_sha256"] == "cd" * 32
+
+
+def test_profile_over_a_pseudo_terminal_is_never_called_measured(edgeq: Edgeq, model: Path, tmp_path: Path) -> None:
+    """The double inverts bytes, so outputs differ; what matters here is how the figures are called."""
+    firmware = Firmware(sha256=_sha(model), inputs=12, outputs=7, layer_cycles=(900,))
+    with DeviceDouble(firmware) as device:
+        report = tmp_path / "report.json"
+        said = edgeq("profile", model, *TARGET, "--port", device.port, "--samples", "2", "-o", report)
+        assert said.code == 1
+        assert "OUTPUTS DIFFER" in said.out and "simulated" in said.out and "measured" not in said.out
+        assert report.is_file()
+        told = edgeq(
+            "profile", model, *TARGET, "--port", device.port, "--samples", "2", "--hardware", "--json", "--trace"
+        )
+    assert told.json["provenance"] == "measured"
+    assert told.json["validation"]["passed"] is False
+    assert told.json["energy"]["provenance"] == "estimated"
+    assert "> edgeq info%" in told.err and "< m-edgeq-sha256-[" in told.err
+
+
+def test_convert_without_data_is_wrong_use(edgeq: Edgeq, model: Path) -> None:
+    said = edgeq("convert", model, *TARGET)
+    assert said.code in (1, 2, 3) and "next: " in said.err
+
+
+def _sha(path: Path) -> str:
+    import hashlib
+
+    return hashlib.sha256(path.read_bytes()).hexdigest()
