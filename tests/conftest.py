@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
+# Before any test imports TensorFlow: the other way round tflite-runtime 2.14 crashes the process.
+with suppress(ImportError):
+    import tflite_runtime.interpreter  # noqa: F401
 
 
 @pytest.fixture(scope="session")

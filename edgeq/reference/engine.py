@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -200,7 +201,8 @@ class _Segment:
 
 def _choose(engine: Engine) -> str:
     if engine == "auto":
-        return "tflite-runtime" if registry.installed("tflite_runtime") else "litert"
+        usable = registry.installed("tflite_runtime") and not _tensorflow_came_first()
+        return "tflite-runtime" if usable else "litert"
     if engine not in _MODULES:
         raise UsageError(f"there is no engine '{engine}'", next_step=f"choose one of: auto, {', '.join(_MODULES)}")
     package = _MODULES[engine].partition(".")[0]
@@ -210,7 +212,17 @@ def _choose(engine: Engine) -> str:
             next_step="pip install 'edgeq[reference]'" if engine == "tflite-runtime" else "reinstall edgeq",
             packages=[package],
         )
+    if engine == "tflite-runtime" and _tensorflow_came_first():
+        raise UsageError(
+            "tflite-runtime crashes in a process that has imported TensorFlow before it",
+            next_step="import tflite_runtime.interpreter before tensorflow, or use the engine litert",
+        )
     return engine
+
+
+def _tensorflow_came_first() -> bool:
+    """tflite-runtime 2.14 loaded after TensorFlow 2.21 reads foreign memory; the other way round is fine."""
+    return "tensorflow" in sys.modules and _MODULES["tflite-runtime"] not in sys.modules
 
 
 def _refuse_what_crashes(graph: Graph) -> None:
