@@ -49,7 +49,7 @@ class Window:
 def window_of(inp: Tensor, out: Tensor, op: Op, filter_h: int, filter_w: int) -> Window:
     """The window of a convolution or pooling operator."""
     stride_h, stride_w = op.integer("stride_h", 1), op.integer("stride_w", 1)
-    dilation_h, dilation_w = op.integer("dilation_hfactor", 1), op.integer("dilation_wfactor", 1)
+    dilation_h, dilation_w = op.integer("dilation_h_factor", 1), op.integer("dilation_w_factor", 1)
     same = op.text("padding") == "SAME"
     n, in_h, in_w, in_c = inp.shape
     _, out_h, out_w, out_c = out.shape
@@ -87,7 +87,7 @@ def geometry(filter_from_options: bool) -> Rule:
             assert weights is not None
             size = (weights.shape[1], weights.shape[2])
         stride = (op.integer("stride_h"), op.integer("stride_w"))
-        dilation = (op.integer("dilation_hfactor", 1), op.integer("dilation_wfactor", 1))
+        dilation = (op.integer("dilation_h_factor", 1), op.integer("dilation_w_factor", 1))
         padding = op.text("padding")
         expected: tuple[int, ...] = ()
         sound = len(inp.shape) == 4 and len(out.shape) == 4 and padding in ("SAME", "VALID")

@@ -33,6 +33,8 @@ _DAMAGE = (
     MemoryError,
 )
 _MAX_RANK = 16
+_TABLE_BYTES = {"tensor": 40, "operator": 24, "operator code": 8}
+"""Less than what any writer needs for one: its offset in the list, table, lists, and a tensor's name and buffer."""
 _LOOKS_LIKE = (
     (b"\x89HDF\r\n\x1a\n", "a Keras HDF5 file", "convert it first: edgeq convert"),
     (b"PK\x03\x04", "a zip archive (a .keras file?)", "convert it first: edgeq convert"),
@@ -106,7 +108,8 @@ class _Reader:
         self.source = source
         self.name = name
         self.place = place
-        self.budget = 64 + len(data)  # every element of a vector takes a byte at least
+        self.budget = 64 + len(data)  # nothing takes less than a byte
+        self.unpacked: dict[int, npt.NDArray[np.generic]] = {}
         self.notices: list[str] = []
 
     def graph(self) -> Graph:
@@ -127,10 +130,12 @@ class _Reader:
         inputs = self._indices(subgraph, "Inputs")
         outputs = self._indices(subgraph, "Outputs")
         ops = tuple(
-            self._op(i, o, codes)
-            for i, o in self._each("operator", subgraph.OperatorsLength, subgraph.Operators)
+            self._op(i, o, codes) for i, o in self._each("operator", subgraph.OperatorsLength, subgraph.Operators)
         )
         self.place[0] = "the graph"
+        for end in (*inputs, *outputs):
+            if not 0 <= end < len(tensors):
+                raise ValueError(f"its ends name tensor {end}, but there are {len(tensors)}")
         frozen = [tensors[i].name for i in inputs if tensors[i].shape_signature[:1] == (-1,)]
         if frozen:
             self.notices.append(f"the open batch dimension of {', '.join(frozen)} is frozen to 1")
@@ -151,12 +156,10 @@ class _Reader:
         if count < 0 or self.budget < 0:
             raise ValueError(f"its lists are longer than a file of {len(self.data)} bytes can hold")
 
-    def _each(
-        self, what: str, length: Callable[[], int], get: Callable[[int], Any]
-    ) -> Iterator[tuple[int, Any]]:
+    def _each(self, what: str, length: Callable[[], int], get: Callable[[int], Any]) -> Iterator[tuple[int, Any]]:
         self.place[0] = f"the list of {what}s"
         count = length()
-        self._spend(count)
+        self._spend(count * _TABLE_BYTES[what])
         for i in range(count):
             self.place[0] = f"{what} {i}"
             yield i, get(i)
@@ -166,12 +169,9 @@ class _Reader:
         for _, code in self._each("operator code", model.OperatorCodesLength, model.OperatorCodes):
             # Codes above 126 are only in the newer field; older files have only the older one.
             number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
-            custom = code.CustomCode()
-            yield (
-                names.get(number, f"BUILTIN {number}"),
-                code.Version(),
-                (custom or b"").decode(errors="replace"),
-            )
+            custom = (code.CustomCode() or b"").decode(errors="replace")
+            self._spend(len(custom))
+            yield names.get(number, f"BUILTIN {number}"), code.Version(), custom
 
     def _indices(self, table: Any, field: str) -> tuple[int, ...]:
         count = getattr(table, field + "Length")()
@@ -188,7 +188,7 @@ class _Reader:
         kind, version, custom = codes[code]
         self.place[0] = f"operator {index} ({custom or kind})"
         options = read_options(op.BuiltinOptions(), op.BuiltinOptionsType())
-        self._spend(len(options))
+        self._spend(sum(len(v) if isinstance(v, tuple | str) else 1 for v in options.values()))
         return Op(
             index=index,
             kind=kind,
@@ -216,6 +216,8 @@ class _Reader:
         buffer = tensor.Buffer()
         if buffer > 0 and buffer >= buffers:
             raise ValueError(f"buffer {buffer} of {buffers}")
+        if tensor.ExternalBuffer():
+            raise ValueError("its data are in another file; export the model as one")
         raw = self._raw(model.Buffers(buffer)) if buffer > 0 else None
         return Tensor(
             index=index,
@@ -223,7 +225,7 @@ class _Reader:
             shape=shape,
             dtype=dtype,
             quant=self._quant(index, name, tensor.Quantization(), shape),
-            data=None if raw is None else _elements(raw, dtype, shape),
+            data=None if raw is None else self._elements(raw, dtype, shape),
             shape_signature=signature,
             is_variable=bool(tensor.IsVariable()),
         )
@@ -234,11 +236,35 @@ class _Reader:
         if offset > 1:
             if offset + size > len(self.data):
                 raise ValueError(f"its data end at byte {offset + size} of {len(self.data)}")
+            if size == 0:
+                return None
             return np.frombuffer(self.data, np.uint8, size, offset)
         if buffer.DataLength() == 0:
             return None
         data: npt.NDArray[np.uint8] = buffer.DataAsNumpy()
         return data
+
+    def _elements(self, raw: npt.NDArray[np.uint8], dtype: DType, shape: tuple[int, ...]) -> npt.NDArray[np.generic]:
+        """Constant data as elements in their shape: a read-only view of the file, as many tensors may share one."""
+        if dtype.bits == 0 or dtype is DType.BFLOAT16:
+            return raw
+        count = prod(shape)
+        expected = -(-count * dtype.bits // 8)
+        if raw.size != expected or min(shape, default=0) < 0:
+            raise ValueError(f"{raw.size} bytes of data, but {dtype.value} of shape {shape} takes {expected}")
+        if dtype.bits < 8:
+            return self._sub_byte(raw, dtype.bits)[:count].reshape(shape)
+        return np.frombuffer(raw, dtype.numpy.newbyteorder("<")).reshape(shape)
+
+    def _sub_byte(self, raw: npt.NDArray[np.uint8], bits: int) -> npt.NDArray[np.generic]:
+        """A buffer's elements unpacked; once, however many tensors name it."""
+        key = raw.ctypes.data * 8 + bits
+        if key not in self.unpacked or self.unpacked[key].size != raw.size * 8 // bits:
+            self._spend(raw.size)
+            values = _unpack(raw, bits)
+            values.setflags(write=False)
+            self.unpacked[key] = values
+        return self.unpacked[key]
 
     def _quant(self, index: int, name: str, params: Any, shape: tuple[int, ...]) -> QuantParams | None:
         if params is None or params.ScaleLength() == 0:
@@ -246,9 +272,7 @@ class _Reader:
         self._spend(params.ScaleLength() + params.ZeroPointLength())
         scale = np.array(params.ScaleAsNumpy(), np.float32)
         zeros = params.ZeroPointLength()
-        zero_point = (
-            np.array(params.ZeroPointAsNumpy(), np.int64) if zeros else np.zeros(scale.shape, np.int64)
-        )
+        zero_point = np.array(params.ZeroPointAsNumpy(), np.int64) if zeros else np.zeros(scale.shape, np.int64)
         if zero_point.size == 1 and scale.size > 1:
             zero_point = np.repeat(zero_point, scale.size)
         axis = params.QuantizedDimension()
@@ -265,22 +289,6 @@ class _Reader:
         scale.setflags(write=False)
         zero_point.setflags(write=False)
         return QuantParams(scale, zero_point, axis)
-
-
-def _elements(raw: npt.NDArray[np.uint8], dtype: DType, shape: tuple[int, ...]) -> npt.NDArray[np.generic]:
-    """Constant data as elements in their shape, read-only."""
-    if dtype.bits == 0 or dtype is DType.BFLOAT16:
-        return raw
-    count = prod(shape)
-    expected = -(-count * dtype.bits // 8)
-    if raw.size != expected:
-        raise ValueError(f"{raw.size} bytes of data, but {dtype.value} of shape {shape} takes {expected}")
-    if dtype.bits < 8:
-        values = _unpack(raw, dtype.bits)[:count].reshape(shape)
-    else:
-        values = np.frombuffer(raw.tobytes(), dtype.numpy.newbyteorder("<")).reshape(shape)
-    values.setflags(write=False)
-    return values
 
 
 def _unpack(raw: npt.NDArray[np.uint8], bits: int) -> npt.NDArray[np.generic]:

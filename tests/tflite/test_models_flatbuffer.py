@@ -71,12 +71,8 @@ MODELS = {
         T((1, 7, 7, 3), scale=0.1),
         version=2,
     ),
-    "MEAN": single_op_model(
-        "MEAN", [IMAGE, _const([1, 2])], T((1, 3), scale=0.1), {"keep_dims": False}, version=2
-    ),
-    "RESHAPE": single_op_model(
-        "RESHAPE", [IMAGE, _const([1, 48])], T((1, 48), scale=0.1), {"new_shape": (1, 48)}
-    ),
+    "MEAN": single_op_model("MEAN", [IMAGE, _const([1, 2])], T((1, 3), scale=0.1), {"keep_dims": False}, version=2),
+    "RESHAPE": single_op_model("RESHAPE", [IMAGE, _const([1, 48])], T((1, 48), scale=0.1), {"new_shape": (1, 48)}),
     "SOFTMAX": single_op_model(
         "SOFTMAX", [T((1, 10), scale=0.1)], T((1, 10), scale=1 / 256, zero_point=-128), {"beta": 1.0}, 2
     ),
@@ -124,9 +120,7 @@ def test_options_come_back_as_they_were_named() -> None:
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 8])
 def test_packed_elements_survive(dtype: str, low: int, high: int, count: int) -> None:
     values = rng.integers(low, high, (count,))
-    model = model_bytes(
-        [T((count,), dtype, scale=1.0, data=values), T((count,))], [O("DEQUANTIZE", [0], [1])], [], [1]
-    )
+    model = model_bytes([T((count,), dtype, scale=1.0, data=values), T((count,))], [O("DEQUANTIZE", [0], [1])], [], [1])
     tensor = parse(model).tensors[0]
     assert tensor.dtype is DType(dtype)
     assert np.array_equal(tensor.data, values)
