@@ -1,7 +1,8 @@
 """Reference: which interpreter stands for TensorFlow Lite's reference kernels, and how it is made to agree.
 
 tflite-runtime 2.14 is the reference as it is. LiteRT's own reference kernels differ from it in one operator,
-int8 FULLY_CONNECTED; there the network is cut at each of these, which are then computed in integers.
+int8 FULLY_CONNECTED; there the network is cut at each of these, which are then computed in integers. So it is in 2.14
+where that one leaves a part of the output unwritten (`leaves_rows_out`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy.typing as npt
 from edgeq import registry
 from edgeq.errors import DataError, MissingDependencyError, UnsupportedError, UsageError
 from edgeq.graph import DType, Graph, Op
-from edgeq.reference.fully_connected import fully_connected, is_int8_fully_connected
+from edgeq.reference.fully_connected import fully_connected, is_int8_fully_connected, leaves_rows_out
 from edgeq.reference.segments import extract
 
 Engine = Literal["auto", "tflite-runtime", "litert"]
@@ -64,7 +65,11 @@ class Reference:
 
     def _use(self, engine: str) -> None:
         self._engine = engine
-        self._replayed = engine == "litert" and any(is_int8_fully_connected(self.graph, op) for op in self.graph.ops)
+        self._replayed = frozenset(
+            op.index
+            for op in self.graph.ops
+            if is_int8_fully_connected(self.graph, op) and (engine == "litert" or leaves_rows_out(self.graph, op))
+        )
         self.name = f"{engine} {importlib.metadata.version(_PACKAGES[engine])} BUILTIN_REF"
         if self._replayed:
             self.name += " + integer FULLY_CONNECTED"
@@ -98,7 +103,7 @@ class Reference:
         steps: list[_Step] = []
         run_of_ops: list[Op] = []
         for op in graph.ops:
-            if is_int8_fully_connected(graph, op):
+            if op.index in self._replayed:
                 steps += self._segment(run_of_ops)
                 run_of_ops = []
                 steps.append(_FullyConnected(graph, op))

@@ -33,6 +33,17 @@ def is_int8_fully_connected(graph: Graph, op: Op) -> bool:
     return all(t is not None and t.dtype is DType.INT8 and t.quant is not None for t in ends)
 
 
+def leaves_rows_out(graph: Graph, op: Op) -> bool:
+    """Whether tflite-runtime 2.14 computes only a part of this int8 FULLY_CONNECTED.
+
+    With one scale per output channel it takes the output for a matrix: of a tensor of three or more dimensions
+    (`keep_num_dims`) only the first shape[0] * shape[1] elements are written, the others keep what was in memory.
+    """
+    weights, out = graph.input_of(op, 1), graph.output_of(op)
+    per_channel = weights is not None and weights.quant is not None and weights.quant.per_channel
+    return per_channel and len(out.shape) != 2
+
+
 def fully_connected(
     graph: Graph,
     op: Op,

@@ -1,0 +1,148 @@
+"""A case: a small model and inputs for it; and what holds it against the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from conformance.machine import Machine
+from hypothesis import HealthCheck, Phase, assume, given, settings
+from hypothesis import strategies as st
+
+from edgeq.graph import DType, Graph
+from edgeq.reference import Reference
+from edgeq.tflite import parse
+
+Array = npt.NDArray[Any]
+
+EXTREMES = (-128, 127, 0)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One model and how it was made.
+
+    Attributes:
+        model: the file's bytes.
+        about: for people who read a failure.
+        inputs: for each run one array per model input; without them `held` makes extreme and random ones.
+    """
+
+    model: bytes = field(repr=False)
+    about: dict[str, object]
+    inputs: tuple[tuple[Array, ...], ...] = field(default=(), repr=False)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What hypothesis shows of a failing case: not the file's bytes."""
+        printer.text(f"Case({self.about})")
+
+
+def fill(graph: Graph, seed: int) -> tuple[tuple[Array, ...], ...]:
+    """Inputs for the model: all lowest, all highest, random, and mostly extremes with random between."""
+    rng = np.random.default_rng(seed)
+    runs: list[tuple[Array, ...]] = []
+    for mode in range(4):
+        arrays = []
+        for index in graph.inputs:
+            tensor = graph.tensors[index]
+            low, high = (0, 255) if tensor.dtype is DType.UINT8 else (-128, 127)
+            if tensor.dtype is DType.FLOAT32:
+                arrays.append((rng.standard_normal(tensor.shape) * (10.0 ** rng.integers(-3, 4))).astype(np.float32))
+                continue
+            values = rng.integers(low, high + 1, tensor.shape)
+            if mode == 3:
+                values = np.where(rng.random(tensor.shape) < 0.7, rng.choice((low, high), tensor.shape), values)
+            if mode < 2:
+                values = np.full(tensor.shape, (low, high)[mode])
+            arrays.append(values.astype(tensor.dtype.numpy))
+        runs.append(tuple(arrays))
+    return tuple(runs)
+
+
+def held(machine: Machine, case: Case, seed: int = 0) -> int:
+    """Run a case on the machine and by the reference; every byte of every output must be equal.
+
+    Returns:
+        The number of runs.
+    """
+    graph = parse(case.model, name="case")
+    reference = Reference(case.model, graph, engine="tflite-runtime")
+    runs = case.inputs or fill(graph, seed)
+    expected = [reference.run(inputs) for inputs in runs]
+    loaded = machine.load(graph)
+    try:
+        for number, (inputs, wanted) in enumerate(zip(runs, expected, strict=True)):
+            got = loaded.run(inputs)
+            for position, (a, b) in enumerate(zip(got, wanted, strict=True)):
+                if a.tobytes() == b.tobytes():
+                    continue
+                where = np.flatnonzero(a.reshape(-1) != b.reshape(-1))
+                kernels = [step.kernel.symbol for step in loaded.program.steps]
+                raise AssertionError(
+                    f"{where.size} of {a.size} elements of output {position} in run {number} differ ({kernels}): at "
+                    f"{where[:8]} got {a.reshape(-1)[where[:8]]}, reference {b.reshape(-1)[where[:8]]}; {case.about}"
+                )
+    finally:
+        loaded.close()
+    return len(runs)
+
+
+def hold(
+    machine: Machine, strategy: st.SearchStrategy[Case], examples: int, accept: Callable[[Case], bool] = lambda _: True
+) -> None:
+    """Hold `examples` cases of a strategy against the reference; the same ones each time."""
+
+    @settings(
+        max_examples=examples,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        phases=(Phase.explicit, Phase.generate, Phase.shrink),
+        print_blob=False,
+    )
+    @given(strategy, st.integers(0, 2**16))
+    def each(case: Case, seed: int) -> None:
+        assume(accept(case))
+        held(machine, case, seed)
+
+    each()
+
+
+def float32(value: float) -> float:
+    """The nearest float32."""
+    return float(np.float32(value))
+
+
+def scales(low: int = -10, high: int = 2) -> st.SearchStrategy[float]:
+    """float32 scales from 2**low to 2**high: any mantissa, and bare powers of two."""
+    mantissa = st.one_of(st.just(1.0), st.integers(0, (1 << 23) - 1).map(lambda m: 1 + m / (1 << 23)))
+    return st.builds(lambda e, m: float32(2.0**e * m), st.integers(low, high), mantissa)
+
+
+def zero_points(low: int = -128, high: int = 127) -> st.SearchStrategy[int]:
+    """Zero points, the extreme ones often."""
+    return st.one_of(st.sampled_from((low, high, (low + high + 1) // 2)), st.integers(low, high))
+
+
+ACTIVATIONS = st.sampled_from(("NONE", "RELU", "RELU6", "RELU_N1_TO_1"))
+
+
+def rngs() -> st.SearchStrategy[np.random.Generator]:
+    """Sources of bulk data; one number is all that shrinks."""
+    return st.integers(0, 2**16).map(np.random.default_rng)
+
+
+def int8_values(rng: np.random.Generator, shape: Sequence[int], low: int = -128) -> Array:
+    """Constants: random, all lowest, all highest, or extremes only."""
+    mode = rng.integers(0, 6)
+    if mode == 0:
+        return np.full(shape, low, np.int8)
+    if mode == 1:
+        return np.full(shape, 127, np.int8)
+    if mode == 2:
+        return rng.choice(np.array((low, 127), np.int8), shape)
+    return rng.integers(low, 128, shape).astype(np.int8)

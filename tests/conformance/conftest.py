@@ -1,0 +1,37 @@
+"""Machines, made once per session."""
+
+from __future__ import annotations
+
+import pytest
+from conformance.machine import CoreMachine, HostMachine, Machine, NotHere
+
+from edgeq import registry
+
+_MAKERS = {
+    "host": HostMachine,
+    "core": lambda folder: CoreMachine("gcc", folder=folder),
+    "core-zig": lambda folder: CoreMachine("zig", folder=folder),
+    "core-portable": lambda folder: CoreMachine("gcc", special=False, folder=folder),
+}
+
+
+@pytest.fixture(scope="session")
+def machines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Machine]:
+    """Filled as machines are asked for."""
+    return {}
+
+
+@pytest.fixture
+def machine(
+    request: pytest.FixtureRequest, machines: dict[str, Machine], tmp_path_factory: pytest.TempPathFactory
+) -> Machine:
+    """The machine named by the test's parameter, the host without one."""
+    name = getattr(request, "param", "host")
+    if not registry.installed("tflite_runtime"):
+        pytest.skip("the reference, tflite-runtime 2.14, is not installed here")
+    if name not in machines:
+        try:
+            machines[name] = _MAKERS[name](tmp_path_factory.mktemp(name))
+        except NotHere as missing:
+            pytest.skip(str(missing))
+    return machines[name]

@@ -1,0 +1,384 @@
+"""Machines that run generated code: this computer, and the bare core of a microcontroller in an emulator.
+
+Both compile all kernels once and only `model.c` for each case. The arena lies between guard bytes and is
+filled with junk before each run, so that a kernel that writes outside of it, or reads what it hasn't
+written, shows.
+"""
+
+from __future__ import annotations
+
+import _ctypes
+import ctypes
+import dataclasses
+import io
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeq import resources, target
+from edgeq.codegen import model_files
+from edgeq.codegen.project import GCC_C_FLAGS, gcc_machine_flags, zig_machine_flags
+from edgeq.graph import Graph
+from edgeq.kernels import Program, lower
+from edgeq.memory import MemoryPlan, plan_memory
+from edgeq.target import Core, Target
+
+Array = npt.NDArray[Any]
+
+_GUARD = 256
+_STRICT = ("-std=c11", "-Wall", "-Wextra", "-Werror")
+_TARGET = "nucleo-l4r5zi"
+
+
+class NotHere(Exception):
+    """The machine needs a tool that isn't installed; the message says which."""
+
+
+class Machine(Protocol):
+    """Something that runs a graph's generated code."""
+
+    @property
+    def core(self) -> Core:
+        """The core that kernels are chosen for."""
+        ...
+
+    def load(self, graph: Graph) -> Loaded:
+        """Lower, plan, generate, compile.
+
+        Raises:
+            UnsupportedError: a rule of the kernel table refuses an operator.
+        """
+        ...
+
+
+class Loaded(Protocol):
+    """A compiled model."""
+
+    @property
+    def program(self) -> Program:
+        """What was compiled."""
+        ...
+
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        """One inference in an arena of junk; fails when a guard byte changes."""
+        ...
+
+    def close(self) -> None:
+        """Forget it."""
+        ...
+
+
+def portable(core: Core) -> Core:
+    """The same core without the features that special kernels ask for."""
+    return dataclasses.replace(core, isa=("thumb",))
+
+
+@lru_cache(maxsize=4)
+def board() -> Target:
+    """The board whose core the emulated machine has."""
+    return target.load(_TARGET)
+
+
+class _Arena:
+    """Junk between guards, in memory of this process."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        whole = np.zeros(size + 2 * _GUARD + 16, np.uint8)
+        start = (-(whole.ctypes.data + _GUARD)) % 16
+        self._whole = whole[start : start + size + 2 * _GUARD]
+        self.address = int(self._whole.ctypes.data) + _GUARD
+
+    def fill(self, seed: int) -> None:
+        self._whole[:] = _junk(self._whole.size, seed)
+        self._before = self._whole.copy()
+
+    def check(self) -> None:
+        for name, part in (("in front of", slice(0, _GUARD)), ("behind", slice(_GUARD + self.size, None))):
+            where = np.flatnonzero(self._whole[part] != self._before[part])
+            assert not where.size, f"bytes {where[:8]} {name} the arena were written"
+
+
+def _junk(size: int, seed: int) -> npt.NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(0, 256, size, np.uint8)
+
+
+def _run(argv: Sequence[str | Path], cwd: Path) -> None:
+    done = subprocess.run([str(a) for a in argv], cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, f"{' '.join(map(str, argv))}\n{done.stderr[-4000:]}"
+
+
+def _write(files: dict[str, bytes], folder: Path) -> None:
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+class _Kernels:
+    """Kernels as objects, each compiled when a model first calls it."""
+
+    def __init__(self, compiler: Sequence[str | Path], folder: Path) -> None:
+        self._compiler = tuple(compiler)
+        self._folder = folder
+        self._objects: dict[str, Path] = {}
+
+    def objects(self, files: dict[str, bytes]) -> list[Path]:
+        """The objects of a tree's sources other than the model."""
+        _write({k: v for k, v in files.items() if k not in self._objects and k != "model.c"}, self._folder)
+        sources = [name for name in files if name.endswith((".c", ".S")) and name != "model.c"]
+        for source in sources:
+            if source not in self._objects:
+                output = self._folder / f"{source}.o"
+                _run([*self._compiler, "-I.", "-c", source, "-o", output], self._folder)
+                self._objects[source] = output
+        return [self._objects[source] for source in sources]
+
+
+def generate(graph: Graph, core: Core) -> tuple[Program, MemoryPlan, dict[str, bytes]]:
+    """Lowered, planned, and the generated files with their kernels."""
+    program = lower(graph, core)
+    plan = plan_memory(graph, program.lowerings)
+    files = model_files(program, plan)
+    return program, plan, files
+
+
+class HostMachine:
+    """This computer: a shared library per model, called through ctypes.
+
+    Args:
+        folder: a folder that it may fill.
+
+    Attributes:
+        core: without special features, so that the portable kernels are chosen.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder or Path(mkdtemp(prefix="edgeq-host-"))
+        self.core = portable(board().core)
+        gcc = shutil.which("gcc")
+        self._cc: tuple[str, ...] = (gcc,) if gcc else (sys.executable, "-m", "ziglang", "cc", "-fno-sanitize=all")
+        self._kernels = _Kernels((*self._cc, *_STRICT, "-O2", "-fPIC"), self._folder)
+        self._count = 0
+
+    def load(self, graph: Graph) -> HostModel:
+        """See Machine."""
+        program, plan, files = generate(graph, self.core)
+        self._count += 1
+        folder = self._folder / f"case{self._count}"
+        _write({k: v for k, v in files.items() if k.endswith(".h") or k == "model.c"}, folder)
+        output = folder / "model.so"
+        flags = (*_STRICT, "-O0", "-shared", "-fPIC", "-Wl,-Bsymbolic")
+        _run([*self._cc, *flags, "-I.", "model.c", *self._kernels.objects(files), "-o", output], folder)
+        return HostModel(graph, program, plan, output, folder)
+
+
+class HostModel:
+    """A shared library made from a model."""
+
+    def __init__(self, graph: Graph, program: Program, plan: MemoryPlan, library: Path, folder: Path) -> None:
+        self.graph = graph
+        self.program = program
+        self._folder = folder
+        self._library: Any = ctypes.CDLL(str(library))
+        self._library.model_input.restype = ctypes.c_void_p
+        self._library.model_output.restype = ctypes.c_void_p
+        self._arena = _Arena(plan.arena_bytes)
+        self._runs = 0
+
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        """See Loaded."""
+        self._runs += 1
+        self._arena.fill(self._runs)
+        base = ctypes.c_void_p(self._arena.address)
+        for i, array in enumerate(inputs):
+            data = np.ascontiguousarray(array).tobytes()
+            ctypes.memmove(self._library.model_input(base, i), data, len(data))
+        self._library.model_invoke(base)
+        self._arena.check()
+        outputs = []
+        for i, index in enumerate(self.graph.outputs):
+            tensor = self.graph.tensors[index]
+            data = ctypes.string_at(self._library.model_output(base, i), tensor.size_bytes)
+            outputs.append(np.frombuffer(data, tensor.dtype.numpy).reshape(tensor.shape))
+        return outputs
+
+    def close(self) -> None:
+        """See Loaded."""
+        _ctypes.dlclose(self._library._handle)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+_FLASH, _RAM, _STACK, _RETURN = 0x0800_0000, 0x2000_0000, 0x3000_0000, 0x0700_0000
+_STACK_BYTES = 4096
+_SCRIPT = f"""
+ENTRY(model_invoke)
+SECTIONS {{
+  . = {_FLASH:#x};
+  .text : {{ *(.text*) *(.rodata*) *(.model_weights*) *(.model_parameters*) *(.data.rel.ro*) *(.ARM.ex*) }}
+  .data : {{ *(.data*) *(.bss*) *(COMMON) }}
+}}
+"""
+
+
+class CoreMachine:
+    """A Cortex-M4 without anything around it: flash, RAM, registers. No peripherals, no cycle model.
+
+    Args:
+        toolchain: "gcc" or "zig".
+        special: whether kernels may use what the core has beyond Thumb.
+
+    Raises:
+        NotHere: the compiler or the emulator isn't installed.
+    """
+
+    def __init__(self, toolchain: str = "gcc", special: bool = True, folder: Path | None = None) -> None:
+        self._folder = folder or Path(mkdtemp(prefix="edgeq-core-"))
+        self.core = board().core if special else portable(board().core)
+        try:
+            import elftools  # noqa: F401
+            import unicorn  # noqa: F401
+        except ImportError as missing:
+            raise NotHere(f"{missing.name} is not installed") from missing
+        self._gcc = toolchain == "gcc"
+        runtime = resources.folder("firmware_templates") / "runtime" / "libc"
+        common = (*_STRICT, "-O2", "-g0", "-ffreestanding", "-ffunction-sections", "-fdata-sections", f"-I{runtime}")
+        if self._gcc:
+            program = shutil.which("arm-none-eabi-gcc")
+            if program is None:
+                raise NotHere("arm-none-eabi-gcc is not on PATH")
+            self._cc: tuple[str, ...] = (program, *gcc_machine_flags(board()), *GCC_C_FLAGS, *common)
+        else:
+            zig = (sys.executable, "-m", "ziglang")
+            self._cc = (*zig, "cc", *zig_machine_flags(board()), *common)
+        self._libc = {f"libc/{p.name}": p.read_bytes() for p in sorted(runtime.iterdir()) if p.suffix == ".c"}
+        self._kernels = _Kernels(self._cc, self._folder)
+        (self._folder / "link.ld").write_text(_SCRIPT)
+        self._count = 0
+
+    def load(self, graph: Graph) -> CoreModel:
+        """See Machine."""
+        program, plan, files = generate(graph, self.core)
+        self._count += 1
+        folder = self._folder / f"case{self._count}"
+        _write({k: v for k, v in files.items() if k.endswith(".h") or k == "model.c"}, folder)
+        output = folder / "model.elf"
+        link = ("-nostdlib", "-Wl,--gc-sections", "-T", self._folder / "link.ld")
+        objects = self._kernels.objects({**files, **self._libc})
+        libgcc = ("-lgcc",) if self._gcc else ()
+        _run([*self._cc, *link, "-I.", "model.c", *objects, *libgcc, "-o", output], folder)
+        content = output.read_bytes()
+        shutil.rmtree(folder, ignore_errors=True)
+        return CoreModel(graph, program, plan, content)
+
+
+@dataclass(frozen=True)
+class _Image:
+    entry: int
+    segments: tuple[tuple[int, bytes], ...]
+
+
+def _image(elf: bytes) -> _Image:
+    from elftools.elf.elffile import ELFFile
+
+    file = ELFFile(io.BytesIO(elf))
+    (symbol,) = file.get_section_by_name(".symtab").get_symbol_by_name("model_invoke")
+    segments = tuple((s["p_vaddr"], s.data()) for s in file.iter_segments() if s["p_type"] == "PT_LOAD")
+    return _Image(symbol["st_value"] | 1, segments)
+
+
+class CoreModel:
+    """A model in the emulated core's flash.
+
+    Its arena starts at the second guard's end in RAM; whatever lies beyond what is mapped faults.
+    """
+
+    def __init__(self, graph: Graph, program: Program, plan: MemoryPlan, elf: bytes) -> None:
+        import unicorn
+        from unicorn import arm_const as arm
+
+        self.graph = graph
+        self.program = program
+        self._plan = plan
+        image = _image(elf)
+        self._entry = image.entry
+        self._uc = uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
+        uc.ctl_set_cpu_model(arm.UC_CPU_ARM_CORTEX_M4)
+        uc.mem_map(_RETURN, 4096)
+        size = -(-(max(a + len(d) for a, d in image.segments) - _FLASH) // 4096) * 4096
+        uc.mem_map(_FLASH, size, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
+        for address, data in image.segments:
+            uc.mem_write(address, data)
+        self._ram_bytes = plan.arena_bytes + 2 * _GUARD
+        uc.mem_map(_RAM, -(-self._ram_bytes // 4096) * 4096)
+        uc.mem_map(_STACK, _STACK_BYTES)
+        self._unaligned: set[int] = set()
+        uc.hook_add(unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE, self._watch)
+        self._runs = 0
+
+    def _watch(self, uc: Any, access: int, address: int, size: int, value: int, user: Any) -> None:
+        if size >= 4 and address & 3:
+            from unicorn import arm_const as arm
+
+            self._unaligned.add(uc.reg_read(arm.UC_ARM_REG_PC))
+
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        """See Loaded. The registers that a function must keep are checked too."""
+        from unicorn import arm_const as arm
+
+        uc = self._uc
+        self._runs += 1
+        ram = _junk(self._ram_bytes, self._runs)
+        for index, array in zip(self.graph.inputs, inputs, strict=True):
+            data = np.frombuffer(np.ascontiguousarray(array).tobytes(), np.uint8)
+            start = _GUARD + self._plan.offsets[index]
+            ram[start : start + data.size] = data
+        uc.mem_write(_RAM, ram.tobytes())
+        kept = [arm.UC_ARM_REG_R4 + i for i in range(8)] + [arm.UC_ARM_REG_D8 + i for i in range(8)]
+        for number, register in enumerate(kept):
+            uc.reg_write(register, 0x1234_5600 + number)
+        uc.reg_write(arm.UC_ARM_REG_R0, _RAM + _GUARD)
+        uc.reg_write(arm.UC_ARM_REG_SP, _STACK + _STACK_BYTES)
+        uc.reg_write(arm.UC_ARM_REG_LR, _RETURN | 1)
+        uc.emu_start(self._entry, _RETURN, count=400_000_000)
+        assert uc.reg_read(arm.UC_ARM_REG_PC) & ~1 == _RETURN, "the model didn't come to its end"
+        assert uc.reg_read(arm.UC_ARM_REG_SP) == _STACK + _STACK_BYTES, "the stack pointer wasn't restored"
+        for number, register in enumerate(kept):
+            assert uc.reg_read(register) == 0x1234_5600 + number, f"kept register {number} was changed"
+        self._check_alignment()
+        after = np.frombuffer(bytes(uc.mem_read(_RAM, self._ram_bytes)), np.uint8)
+        for name, part in (("in front of", slice(0, _GUARD)), ("behind", slice(_GUARD + self._plan.arena_bytes, None))):
+            where = np.flatnonzero(after[part] != ram[part])
+            assert not where.size, f"bytes {where[:8]} {name} the arena were written"
+        return [self._output(after, index) for index in self.graph.outputs]
+
+    def _check_alignment(self) -> None:
+        """Loads and stores of several words fault on silicon when unaligned; the emulator lets them pass."""
+        if not self._unaligned:
+            return
+        import capstone
+
+        reader = capstone.Cs(capstone.CS_ARCH_ARM, capstone.CS_MODE_THUMB | capstone.CS_MODE_MCLASS)
+        for pc in sorted(self._unaligned):
+            code = bytes(self._uc.mem_read(pc & ~1, 4))
+            mnemonic = next(reader.disasm(code, pc & ~1)).mnemonic
+            several = mnemonic.startswith(("ldm", "stm", "ldrd", "strd", "push", "pop", "vld", "vst", "vpush", "vpop"))
+            assert not several, f"{mnemonic} at {pc:#x} on an unaligned address faults on a Cortex-M4"
+
+    def _output(self, ram: npt.NDArray[np.uint8], index: int) -> Array:
+        tensor = self.graph.tensors[index]
+        start = _GUARD + self._plan.offsets[index]
+        return np.frombuffer(ram[start : start + tensor.size_bytes].tobytes(), tensor.dtype.numpy).reshape(tensor.shape)
+
+    def close(self) -> None:
+        """See Loaded."""
+        del self._uc

@@ -1,0 +1,40 @@
+"""Every operator of the table equals tflite-runtime 2.14's reference kernels in every byte."""
+
+from __future__ import annotations
+
+import pytest
+from conformance.cases import hold
+from conformance.machine import Machine
+from conformance.strategies import OPERATORS
+
+from edgeq.kernels import operators
+
+_FEW, _MANY = 12, 250
+
+
+@pytest.mark.parametrize("examples", [_FEW, pytest.param(_MANY, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", OPERATORS)
+def test_host_equals_the_reference(machine: Machine, name: str, examples: int) -> None:
+    hold(machine, OPERATORS[name], examples)
+
+
+_ON_CORE = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+
+
+@pytest.mark.parametrize("machine", ["core"], indirect=True)
+@pytest.mark.parametrize("examples", [6, pytest.param(120, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", OPERATORS)
+def test_cortex_m4_equals_the_reference(machine: Machine, name: str, examples: int) -> None:
+    hold(machine, OPERATORS[name], examples)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("machine", ["core-zig", "core-portable"], indirect=True)
+@pytest.mark.parametrize("name", OPERATORS)
+def test_cortex_m4_by_the_other_compiler_and_without_dsp(machine: Machine, name: str) -> None:
+    hold(machine, OPERATORS[name], 12)
+
+
+def test_every_operator_has_a_strategy() -> None:
+    covered = {word.strip() for name in OPERATORS for word in name.removesuffix(" from float").split(",")}
+    assert covered == set(operators())
