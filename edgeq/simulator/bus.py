@@ -18,7 +18,7 @@ _PAGE = 4096
 _SLOT = 0x400  # no peripheral of these chips shares a kilobyte with another
 
 
-class UnansweredAccess(Exception):
+class UnansweredError(Exception):
     """Nothing is at that address."""
 
     def __init__(self, address: int, size: int, write: bool) -> None:
@@ -76,7 +76,7 @@ class Bus:
         """What the core reads there.
 
         Raises:
-            UnansweredAccess: no device is there.
+            UnansweredError: no device is there.
         """
         device = self._slots.get(address // _SLOT)
         if device is not None:
@@ -85,13 +85,13 @@ class Bus:
             return device.read(address - device.row.base, size)
         if private_bus.BASE <= address < private_bus.BASE + private_bus.SIZE:
             return self._private.read(address, size)
-        raise UnansweredAccess(address, size, write=False)
+        raise UnansweredError(address, size, write=False)
 
     def write(self, address: int, size: int, value: int) -> None:
         """What the core writes there.
 
         Raises:
-            UnansweredAccess: no device is there.
+            UnansweredError: no device is there.
         """
         device = self._slots.get(address // _SLOT)
         if device is not None:
@@ -100,7 +100,7 @@ class Bus:
         elif private_bus.BASE <= address < private_bus.BASE + private_bus.SIZE:
             self._private.write(address, size, value)
         else:
-            raise UnansweredAccess(address, size, write=True)
+            raise UnansweredError(address, size, write=True)
 
     def _off(self, device: Device) -> bool:
         enable = device.row.clock_enable

@@ -14,6 +14,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any, Literal
 
+from capstone import arm as capstone_arm
 from unicorn import Uc, UcError, arm_const, unicorn_const
 from unicorn.unicorn_py3.unicorn import uclib
 
@@ -52,18 +53,46 @@ class BadAccess:
     pc: int
 
 
+_COUNTERS = (
+    "cycles",
+    "instructions",
+    "blocks",
+    "branches_taken",
+    "fetch_stalls",
+    "data_stalls",
+    "instruction_hits",
+    "instruction_misses",
+    "prefetch_hits",
+    "data_hits",
+    "data_misses",
+    "unaligned_cycles",
+)
+_SETTINGS = (
+    "stop_request",
+    "stop_reason",
+    "masked_interrupt",
+    "fpu_enabled",
+    "flash_base",
+    "flash_bytes",
+    "wait_states",
+    "unit_shift",
+    "line_shift",
+    "instruction_lines",
+    "data_lines",
+    "instruction_cache_on",
+    "data_cache_on",
+    "prefetch_on",
+    "unaligned_branch_cycles",
+    "status_register",
+)
+
+
 class _State(ctypes.Structure):
     """`public_state` of native/core.c, field by field."""
 
     _fields_ = (
-        *(
-            (name, ctypes.c_uint64)
-            for name in ["cycles", "instructions", "blocks", "branches_taken", "fetch_stalls", "data_stalls", "instruction_hits", "instruction_misses", "prefetch_hits", "data_hits", "data_misses", "unaligned_reads", "deadline"]
-        ),
-        *(
-            (name, ctypes.c_uint32)
-            for name in ["stop_request", "stop_reason", "masked_interrupt", "fpu_enabled", "flash_base", "flash_bytes", "wait_states", "unit_shift", "line_shift", "instruction_lines", "data_lines", "instruction_cache_on", "data_cache_on", "prefetch_on", "unaligned_branch_cycles", "status_register"]
-        ),
+        *((name, ctypes.c_uint64) for name in (*_COUNTERS, "deadline")),
+        *((name, ctypes.c_uint32) for name in _SETTINGS),
         ("uc", ctypes.c_void_p),
         ("emulator_stop", ctypes.c_void_p),
         ("read_register", ctypes.c_void_p),
@@ -72,6 +101,13 @@ class _State(ctypes.Structure):
     )
 
 
+class _Check(ctypes.Structure):
+    """`alignment_check` of native/core.c."""
+
+    _fields_ = (("number", ctypes.c_int32), ("extra", ctypes.c_uint16 * 4), ("traps", ctypes.c_uint16))
+
+
+_REGISTERS = {getattr(capstone_arm, f"ARM_REG_R{i}"): getattr(arm_const, f"UC_ARM_REG_R{i}") for i in range(15)}
 _DECODE = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_uint32, ctypes.c_uint32)
 
 
@@ -95,7 +131,7 @@ class Counters:
     prefetch_hits: int
     data_hits: int
     data_misses: int
-    unaligned_reads: int
+    unaligned_cycles: int
 
 
 class Engine:
@@ -150,22 +186,36 @@ class Engine:
         for name in ("edgeq_free", "edgeq_empty_caches", "edgeq_break_sequence", "edgeq_forget_blocks"):
             getattr(self._library, name).argtypes = (pointer,)
             getattr(self._library, name).restype = None
-        self._library.edgeq_add_block.argtypes = (pointer, *(size,) * 6, ctypes.POINTER(ctypes.c_uint16))
+        self._library.edgeq_add_block.argtypes = (
+            pointer,
+            *(size,) * 6,
+            ctypes.POINTER(ctypes.c_uint16),
+            size,
+            ctypes.POINTER(_Check),
+        )
         core = self._library.edgeq_new(ctypes.byref(setup))
         if not core:
             raise DeviceError("the virtual board's counters could not be made", where="flash_timing")
         return int(core)
 
     def _add_hooks(self) -> None:
-        self._hook(unicorn_const.UC_HOOK_BLOCK, self._library.edgeq_on_block)
-        self._hook(unicorn_const.UC_HOOK_MEM_READ, self._library.edgeq_on_read)
+        self._hook(unicorn_const.UC_HOOK_BLOCK, self._library.edgeq_on_block, 1, 0)  # begin > end: everywhere
+        # Unicorn works out the exact PC before it calls a memory hook, which costs more than the access: flash only.
+        base, size = self.state.flash_base, self.state.flash_bytes
+        self._hook(unicorn_const.UC_HOOK_MEM_READ, self._library.edgeq_on_read, base, base + size - 1)
         self.uc.hook_add(unicorn_const.UC_HOOK_INTR, self._on_exception)
         self.uc.hook_add(unicorn_const.UC_HOOK_MEM_UNMAPPED | unicorn_const.UC_HOOK_MEM_PROT, self._on_bad_access)
 
-    def _hook(self, kind: int, function: Any) -> None:
+    def _hook(self, kind: int, function: Any, begin: int, end: int) -> None:
         handle = ctypes.c_size_t()
         status = uclib.uc_hook_add(
-            self.uc._uch, ctypes.byref(handle), kind, ctypes.cast(function, ctypes.c_void_p), self._core, 1, 0
+            self.uc._uch,
+            ctypes.byref(handle),
+            kind,
+            ctypes.cast(function, ctypes.c_void_p),
+            self._core,
+            ctypes.c_uint64(begin),
+            ctypes.c_uint64(end),
         )
         if status:
             raise DeviceError(f"Unicorn refused a hook (error {status})", where="simulator")
@@ -270,7 +320,7 @@ class Engine:
 
     def counters(self) -> Counters:
         """The counters now."""
-        return Counters(**{name: getattr(self.state, name) for name in Counters.__dataclass_fields__})
+        return Counters(**{name: getattr(self.state, name) for name in _COUNTERS})
 
     def _fail(self, error: BaseException) -> None:
         if self._error is None:
@@ -282,13 +332,26 @@ class Engine:
             code = bytes(self.uc.mem_read(address, size))
             priced = self.model.price(code, address, self._unit)
             self.blocks[address] = priced
-            units = len(priced.unit_cycles)
+            units, checks = len(priced.unit_cycles), priced.alignment
             return int(
                 self._library.edgeq_add_block(
-                    self._core, address, size, priced.instructions, priced.flags, priced.taken_cycles,
-                    units, (ctypes.c_uint16 * units)(*priced.unit_cycles),
+                    self._core,
+                    address,
+                    size,
+                    priced.instructions,
+                    priced.flags,
+                    priced.taken_cycles,
+                    units,
+                    (ctypes.c_uint16 * units)(*priced.unit_cycles),
+                    len(checks),
+                    (_Check * len(checks))(
+                        *(
+                            _Check(_REGISTERS[c.register], (ctypes.c_uint16 * 4)(*c.extra_cycles), c.traps)
+                            for c in checks
+                        )
+                    ),
                 )
-            )  # fmt: skip
+            )
         except BaseException as failed:  # nothing may be raised through the emulator's C frames
             self._fail(failed)
             return -1

@@ -37,7 +37,7 @@ class FaultFacts:
     cycles: int = 0
 
 
-class BoardFault(DeviceError):
+class BoardFault(DeviceError):  # noqa: N818  - it is the firmware's, not the board's
     """The firmware on a virtual board has run into something that it can't come back from."""
 
     def __init__(self, facts: FaultFacts, ended: str = "") -> None:

@@ -8,7 +8,7 @@ from unicorn import arm_const
 
 from edgeq.simulator import faults, private_bus
 from edgeq.simulator import nvic as n
-from edgeq.simulator.bus import Bus, UnansweredAccess, earliest
+from edgeq.simulator.bus import Bus, UnansweredError, earliest
 from edgeq.simulator.cycles.block import CycleModel
 from edgeq.simulator.engine import Engine, Stop
 from edgeq.simulator.exceptions import ExceptionUnit, StackError
@@ -85,7 +85,7 @@ class Processor:
                 reason = self._engine.go(self._pc)
                 self._pc = int(self._engine.uc.reg_read(arm_const.UC_ARM_REG_PC))
                 self._handle(reason)
-            except UnansweredAccess as access:
+            except UnansweredError as access:
                 self._pc = int(self._engine.uc.reg_read(arm_const.UC_ARM_REG_PC))
                 kind = "write" if access.write else "read"
                 self._bad_access(kind, access.address, access.size)
@@ -187,9 +187,9 @@ class Processor:
 
     def _lose_patience(self) -> None:
         first = self._first
-        if first and n.HARD_FAULT in self._nvic.active:
-            if self._engine.state.cycles - first.cycles > _PATIENCE:
-                raise BoardFault(first, f"the fault handler has not ended after {_PATIENCE:,} cycles")
+        hanging = first is not None and n.HARD_FAULT in self._nvic.active
+        if first and hanging and self._engine.state.cycles - first.cycles > _PATIENCE:
+            raise BoardFault(first, f"the fault handler has not ended after {_PATIENCE:,} cycles")
 
     def _core_exception(self, number: int) -> None:
         if number == _EXCEPTION_RETURN:

@@ -11,8 +11,22 @@ WIDE_UNALIGNED = 4
 FPU = 8
 SELF_LOOP = 16
 CHANGES_MASK = 32
-STRICT = 64
-CONDITIONAL = 128
+CONDITIONAL = 64
+
+
+@dataclass(frozen=True)
+class AlignmentCheck:
+    """What a register's value at a block's entry decides.
+
+    Attributes:
+        register: capstone's number of it.
+        extra_cycles: by value modulo 4: what the block's unaligned loads add.
+        traps: bit n: with that value modulo 4 the block has an access that faults.
+    """
+
+    register: int
+    extra_cycles: tuple[int, ...]
+    traps: int
 
 
 @dataclass(frozen=True)
@@ -34,6 +48,7 @@ class PricedBlock:
     taken_cycles: int
     flags: int
     fpu_address: int = 0
+    alignment: tuple[AlignmentCheck, ...] = ()
 
     @property
     def cycles(self) -> int:

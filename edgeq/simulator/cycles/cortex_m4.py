@@ -15,6 +15,7 @@ from capstone import CS_ARCH_ARM, CS_MODE_MCLASS, CS_MODE_THUMB, Cs
 from capstone import arm as a
 
 from edgeq.simulator.cycles import block
+from edgeq.simulator.cycles.alignment import AlignmentTracker
 from edgeq.simulator.cycles.block import CycleModel, PricedBlock
 
 
@@ -59,7 +60,6 @@ _FPU_MAC = frozenset(
      a.ARM_INS_VFNMA, a.ARM_INS_VFNMS)
 )  # fmt: skip
 _MASK = frozenset((a.ARM_INS_CPS, a.ARM_INS_MSR))
-_STRICT = _PAIRS | _LOAD_MULTIPLE | _STORE_MULTIPLE | _STACK | _FPU_MULTIPLE | {a.ARM_INS_VLDR, a.ARM_INS_VSTR}
 
 
 @lru_cache(maxsize=1)
@@ -157,6 +157,7 @@ def price(code: bytes, address: int, unit: int, timing: Timing = TIMING) -> Pric
     first = address // unit
     cycles = [0] * ((address + len(code) - 1) // unit - first + 1)
     count, flags, fpu, end = 0, 0, 0, address
+    tracker = AlignmentTracker()
     before: Instruction | None = None
     opening: Any = None
     last: Any = None
@@ -170,6 +171,7 @@ def price(code: bytes, address: int, unit: int, timing: Timing = TIMING) -> Pric
             cost += timing.writeback_load if before.base_update else 0
         elif before.data_processing and before.written & now.address:
             cost += timing.address_interlock
+        tracker.follow(last, now.written)
         end = last.address + last.size
         cycles[(end - 1) // unit - first] += cost
         count += 1
@@ -188,12 +190,20 @@ def price(code: bytes, address: int, unit: int, timing: Timing = TIMING) -> Pric
             flags |= block.WIDE_UNALIGNED
         if count == 1 and last.id == a.ARM_INS_B and last.operands[0].imm == address and last.cc == a.ARM_CC_AL:
             flags |= block.SELF_LOOP
-    return PricedBlock(address, len(code), count, tuple(cycles), before.refill if before else 0, flags, fpu)
+    return PricedBlock(
+        address,
+        len(code),
+        count,
+        tuple(cycles),
+        before.refill if before else 0,
+        flags,
+        fpu,
+        tracker.checks(),
+    )
 
 
 def _flags(insn: Any) -> int:
     flags = block.CHANGES_MASK if insn.id in _MASK else 0
-    flags |= block.STRICT if insn.id in _STRICT else 0
     flags |= block.CONDITIONAL if insn.id == a.ARM_INS_IT else 0
     return flags | (block.FPU if insn.mnemonic.startswith("v") else 0)
 

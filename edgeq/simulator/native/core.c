@@ -36,9 +36,15 @@ enum block_flags {
     FLAG_FPU = 8,                 /* has floating-point instructions */
     FLAG_SELF_LOOP = 16,          /* is nothing but a branch to itself */
     FLAG_CHANGES_MASK = 32,       /* may unmask interrupts (CPS, MSR) */
-    FLAG_STRICT = 64,             /* has loads or stores that trap when unaligned */
-    FLAG_CONDITIONAL = 128        /* has an IT instruction */
+    FLAG_CONDITIONAL = 64         /* has an IT instruction */
 };
+
+/* How a register's value at a block's entry, modulo 4, decides about unaligned accesses (cycles/alignment.py). */
+typedef struct {
+    int32_t number;      /* the emulator's number of the register */
+    uint16_t extra[4];   /* cycles that unaligned loads add */
+    uint16_t traps;      /* bit: that value makes an access fault */
+} alignment_check;
 
 typedef struct {
     uint32_t address, size;
@@ -47,7 +53,7 @@ typedef struct {
     uint16_t flags;
     uint16_t taken_cycles; /* added when the next block isn't the one that follows in memory */
     uint32_t total_cycles;
-    uint32_t checksum;     /* of the code, for blocks in RAM, which may be overwritten */
+    uint32_t first_check, check_count;
 } block;
 
 typedef struct {
@@ -64,7 +70,7 @@ typedef struct {
     uint64_t cycles, instructions, blocks, branches_taken;
     uint64_t fetch_stalls, data_stalls;
     uint64_t instruction_hits, instruction_misses, prefetch_hits;
-    uint64_t data_hits, data_misses, unaligned_reads;
+    uint64_t data_hits, data_misses, unaligned_cycles;
     uint64_t deadline;
     uint32_t stop_request, stop_reason;
     uint32_t masked_interrupt;   /* an interrupt is pending but masked: look again after CPS and MSR */
@@ -95,6 +101,8 @@ typedef struct {
     uint32_t block_count, block_room, table_mask;
     uint16_t *unit_cycles;
     uint32_t unit_count, unit_room;
+    alignment_check *checks;
+    uint32_t check_count, check_room;
     uint32_t previous;           /* index of the block entered last, + 1 */
 } core;
 
@@ -143,6 +151,7 @@ void edgeq_free(core *c) {
     free(c->blocks);
     free(c->table);
     free(c->unit_cycles);
+    free(c->checks);
     free(c);
 }
 
@@ -162,6 +171,7 @@ void edgeq_forget_blocks(core *c) {
     memset(c->table, 0, (c->table_mask + 1u) * sizeof *c->table);
     c->block_count = 0;
     c->unit_count = 0;
+    c->check_count = 0;
     c->previous = 0;
 }
 
@@ -196,7 +206,15 @@ static uint32_t find(const core *c, uint32_t address) {
 
 /* Adds (or replaces) a block. `cycles` has one entry per fetch unit that it touches. 0 = done. */
 int edgeq_add_block(core *c, uint32_t address, uint32_t size, uint32_t instructions, uint32_t flags,
-                    uint32_t taken_cycles, uint32_t units, const uint16_t *cycles) {
+                    uint32_t taken_cycles, uint32_t units, const uint16_t *cycles, uint32_t checks,
+                    const alignment_check *check) {
+    if (c->check_count + checks > c->check_room) {
+        uint32_t room = (c->check_count + checks) * 2 + 256;
+        alignment_check *bigger = realloc(c->checks, room * sizeof *bigger);
+        if (!bigger) return -1;
+        c->checks = bigger;
+        c->check_room = room;
+    }
     if (c->unit_count + units > c->unit_room) {
         uint32_t room = (c->unit_room + units) * 2;
         uint16_t *bigger = realloc(c->unit_cycles, room * sizeof *bigger);
@@ -214,7 +232,9 @@ int edgeq_add_block(core *c, uint32_t address, uint32_t size, uint32_t instructi
     }
     block *b = &c->blocks[index - 1];
     *b = (block){.address = address, .size = size, .instructions = instructions, .first_cycle = c->unit_count,
-                 .flags = (uint16_t)flags, .taken_cycles = (uint16_t)taken_cycles};
+                 .flags = (uint16_t)flags, .taken_cycles = (uint16_t)taken_cycles,
+                 .first_check = c->check_count, .check_count = checks};
+    for (uint32_t i = 0; i < checks; i++) c->checks[c->check_count++] = check[i];
     for (uint32_t i = 0; i < units; i++) {
         c->unit_cycles[c->unit_count++] = cycles[i];
         b->total_cycles += cycles[i];
@@ -292,7 +312,6 @@ static void stop(core *c, uint32_t reason) {
 void edgeq_on_block(void *uc, uint64_t address64, uint32_t size, void *user) {
     core *c = user;
     uint32_t address = (uint32_t)address64;
-    (void)uc;
     uint32_t before = c->previous;
     if (before && c->p.masked_interrupt && (c->blocks[before - 1].flags & FLAG_CHANGES_MASK)) {
         c->p.stop_request = 1;
@@ -310,6 +329,14 @@ void edgeq_on_block(void *uc, uint64_t address64, uint32_t size, void *user) {
         if (b->flags & FLAG_SELF_LOOP) { stop(c, STOP_SELF_LOOP); return; }
         if (!c->p.fpu_enabled) { stop(c, STOP_NO_FPU); return; }
     }
+    uint32_t unaligned = 0;
+    for (uint32_t i = 0; i < b->check_count; i++) {
+        const alignment_check *k = &c->checks[b->first_check + i];
+        uint32_t value = 0;
+        c->p.read_register(uc, k->number, &value);
+        if (k->traps >> (value & 3) & 1) { stop(c, STOP_UNALIGNED); return; }
+        unaligned += k->extra[value & 3];
+    }
     if (before) {
         const block *a = &c->blocks[before - 1];
         if (address != a->address + a->size) {
@@ -323,6 +350,8 @@ void edgeq_on_block(void *uc, uint64_t address64, uint32_t size, void *user) {
     c->previous = index;
     c->p.blocks++;
     c->p.instructions += b->instructions;
+    c->p.unaligned_cycles += unaligned;
+    c->p.cycles += unaligned;
     uint32_t offset = address - c->p.flash_base;
     if (offset >= c->p.flash_bytes || c->p.wait_states == 0) {
         c->p.cycles += b->total_cycles;
@@ -336,11 +365,11 @@ void edgeq_on_block(void *uc, uint64_t address64, uint32_t size, void *user) {
     }
 }
 
-/* Called by the emulator before each data read of `size` bytes. */
+/* Called by the emulator before each data read from flash. */
 void edgeq_on_read(void *uc, int type, uint64_t address64, int size, int64_t value, void *user) {
     core *c = user;
     uint32_t address = (uint32_t)address64, flags = c->previous ? c->blocks[c->previous - 1].flags : 0;
-    (void)type, (void)value;
+    (void)type, (void)size, (void)value;
     if (flags & FLAG_CONDITIONAL) {
         /* Unicorn brings its state up to date before it calls a memory hook, the IT state too, and doesn't clear
          * that again: a later block would skip instructions (its issue 2309). While a block runs it has to be 0. */
@@ -350,12 +379,6 @@ void edgeq_on_read(void *uc, int type, uint64_t address64, int size, int64_t val
             status &= ~IT_STATE;
             c->p.write_register(uc, (int)c->p.status_register, &status);
         }
-    }
-    if (address & (uint32_t)(size - 1)) {
-        /* Arm DDI 0439, 3.3.3: one more access for a halfword, or a word at an even address; two for an odd word. */
-        c->p.unaligned_reads++;
-        c->p.cycles += size == 4 && (address & 1) ? 2 : 1;
-        if ((flags & FLAG_STRICT) && size == 4) stop(c, STOP_UNALIGNED);
     }
     uint32_t offset = address - c->p.flash_base;
     if (offset >= c->p.flash_bytes || c->p.wait_states == 0) return;
