@@ -227,16 +227,15 @@ def simulate(
     target: TargetLike,
     *,
     socket: bool = False,
-    targets_folder: Path | None = None,
 ) -> Iterator[VirtualBoardProcess]:
     """A virtual board that runs the image, for as long as the context lasts; `.port` is its console."""
     from edgeq.runners.image import check_image
     from edgeq.runners.virtual import check_flash, virtual_board
 
-    board = load_target(target, targets_folder)
+    board = load_target(target)
     found = _image(image, board)
     check_image(found, board)
-    with virtual_board(found, board, elf=_elf(image), socket=socket, targets_folder=targets_folder) as running:
+    with virtual_board(found, board, elf=_elf(image), socket=socket) as running:
         check_flash(running, found)
         yield running
 
@@ -254,7 +253,6 @@ def profile(
     runs: int = 0,
     seed: int = 0,
     cache: Path | None = None,
-    targets_folder: Path | None = None,
     trace: Trace | None = None,
     listener: Listener = silent,
 ) -> Measurement:
@@ -267,7 +265,7 @@ def profile(
             its figures may be called measured.
         firmware: what is on the device, for sizes: a product of `build`, or its folder.
         data: `.npz` or `.npy`, with `:ARRAY` to name one; seeded random samples otherwise.
-        samples: to validate; 0 for 20, or fewer where inputs are large.
+        samples: to validate; 0 for 20, or fewer where they take long.
         runs: inferences to time; 0 for one per sample.
 
     Raises:
@@ -277,10 +275,10 @@ def profile(
     """
     if bool(port) == sim:
         raise UsageError("needs a device: either a port or a virtual board", next_step="give --port PORT or --sim")
-    read, board = read_model(model), load_target(target, targets_folder)
+    read, board = read_model(model), load_target(target)
     if sim:
         built = firmware if firmware is not None else build(read, board, cache=cache, listener=listener)
-        with simulate(built, board, targets_folder=targets_folder) as running:
+        with simulate(built, board) as running:
             setting = _Setting(running.port, "simulated", f"virtual {board.board.title}", running)
             return _measure(setting, read, board, built, (data, samples, runs, seed), trace, listener)
     from edgeq.measure.port import is_emulated
@@ -311,7 +309,6 @@ def deploy(
     seed: int = 0,
     output: Path | None = None,
     cache: Path | None = None,
-    targets_folder: Path | None = None,
     listener: Listener = silent,
 ) -> Deployment:
     """check, build, flash and profile in one.
@@ -322,7 +319,7 @@ def deploy(
     """
     from edgeq.check import after_build
 
-    read, board = read_model(model), load_target(target, targets_folder)
+    read, board = read_model(model), load_target(target)
     fit = check(read, board, reserve_ram_bytes=reserve_ram_bytes, reserve_flash_bytes=reserve_flash_bytes)
     if not fit.fits:
         raise NegativeResult(
@@ -336,7 +333,7 @@ def deploy(
     fit = after_build(fit, flash_bytes=usage.flash_bytes, weights_bytes=usage.weights_bytes, ram_bytes=usage.ram_bytes)
     wanted = (data, samples, runs, seed)
     if sim:
-        with simulate(firmware, board, targets_folder=targets_folder) as running:
+        with simulate(firmware, board) as running:
             flashed = _flashed_virtually(running, firmware, board)
             setting = _Setting(running.port, "simulated", flashed.device.title, running)
             measured = _measure(setting, read, board, firmware, wanted, None, listener)
@@ -344,7 +341,7 @@ def deploy(
     flashed = flash(firmware, board, runner=runner, device=device, options=options, listener=listener)
     measured = profile(
         read, board, port=port or "auto", firmware=firmware, data=data, samples=samples, runs=runs, seed=seed,
-        targets_folder=targets_folder, listener=listener,
+        listener=listener,
     )  # fmt: skip
     return Deployment(fit, firmware, flashed, measured)
 
@@ -373,7 +370,7 @@ def _measure(
     manifest, memory = _built(firmware, model, target)
     reference = Reference(model.data, model.graph)
     data, count, runs, seed = wanted
-    chosen = _samples(manifest, data, count or room.default_samples(manifest.inputs), seed)
+    chosen = _samples(manifest, data, count or room.default_samples(manifest, virtual=setting.board is not None), seed)
     announced = setting.board.announcement if setting.board else None
     cycle_model = CycleModel(
         announced.cycle_model if announced else target.core.cycle_model, announced.known_error if announced else ""

@@ -50,7 +50,7 @@ class Output:
 def output(command: str, as_json: bool, quiet: bool) -> Output:
     """For this command, on this terminal."""
     terminal = sys.stdout.isatty()
-    width = min(140, max(80, shutil.get_terminal_size((100, 24)).columns)) if terminal else 110
+    width = min(140, max(80, shutil.get_terminal_size((100, 24)).columns)) if terminal else 120
     return Output(command, as_json, quiet, width, terminal and "NO_COLOR" not in os.environ)
 
 
@@ -123,7 +123,7 @@ def sample_options(command: F) -> F:
             "--samples",
             type=click.IntRange(min=0),
             default=0,
-            help="Samples to compare with the reference  [default: 20, fewer where inputs are large]",
+            help="Samples to compare with the reference  [default: 20, fewer where they take long]",
         ),
         click.option("--data", default="", metavar="FILE[:ARRAY]", help="Inputs from .npz or .npy  [default: random]"),
     ):

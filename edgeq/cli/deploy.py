@@ -78,7 +78,6 @@ def command(
             seed=seed,
             output=folder,
             cache=context.cache_folder(),
-            targets_folder=context.targets_folder(),
             listener=listener,
         )
     paths = {} if folder is None else {"folder": folder}

@@ -58,7 +58,7 @@ def command(
     with out.teller() as listener:
         measured = pipeline.profile(
             model,
-            target,
+            context.load_target(target),
             port=port,
             sim=sim,
             hardware=hardware,
@@ -68,7 +68,6 @@ def command(
             runs=runs,
             seed=seed,
             cache=context.cache_folder(),
-            targets_folder=context.targets_folder(),
             trace=(lambda way, line: click.echo(f"{way} {line}", err=True)) if trace else None,
             listener=(lambda event: None) if trace else listener,
         )

@@ -28,7 +28,7 @@ def command(image: Path, target: str, socket: bool, as_json: bool, quiet: bool) 
 
     out = context.output("simulate", as_json, quiet)
     board = context.load_target(target)
-    with pipeline.simulate(image, board, socket=socket, targets_folder=context.targets_folder()) as running:
+    with pipeline.simulate(image, board, socket=socket) as running:
         told = running.announcement
         out.show(
             lambda width, color: (

@@ -50,8 +50,7 @@ class Comparison:
                 self._worst = max(self._worst, float(gap.max()))
                 at = int(np.argmax(differs))
                 self._first = self._first or (
-                    f"sample {number}, output '{info.name}' element {at}: "
-                    f"device {have[at]}, reference {flat[at]}"
+                    f"sample {number}, output '{info.name}' element {at}: device {have[at]}, reference {flat[at]}"
                 )
 
     def result(self, inputs: str, reference: str) -> Validation:

@@ -116,9 +116,7 @@ def to_input(array: Array, info: TensorInfo, where: str) -> tuple[Array, str]:
     if shaped.dtype == dtype:
         return np.ascontiguousarray(shaped), ""
     if not np.issubdtype(shaped.dtype, np.number) or np.issubdtype(shaped.dtype, np.complexfloating):
-        raise DataError(
-            f"holds {shaped.dtype}, not numbers", where=where, next_step="save it as float32 or int8"
-        )
+        raise DataError(f"holds {shaped.dtype}, not numbers", where=where, next_step="save it as float32 or int8")
     real = shaped.astype(np.float64)
     bad = ~np.isfinite(real).reshape(len(real), -1).all(axis=1)
     if bad.any():
@@ -168,9 +166,7 @@ def _choose(arrays: Mapping[str, Array], info: TensorInfo, path: Path, *, alone:
             next_step="name the arrays like the model's inputs",
         )
     fitting = {
-        name: a
-        for name, a in arrays.items()
-        if a.ndim >= 1 and len(a) and prod(a.shape[1:]) == elements and a.ndim > 1
+        name: a for name, a in arrays.items() if a.ndim >= 1 and len(a) and prod(a.shape[1:]) == elements and a.ndim > 1
     }
     if named is not None:
         fitting = {info.name: named} if info.name in fitting else {}
@@ -179,11 +175,7 @@ def _choose(arrays: Mapping[str, Array], info: TensorInfo, path: Path, *, alone:
         exact = {n: a for n, a in fitting.items() if a.dtype == np.dtype(info.dtype.lower())}
         fitting = exact or fitting
     if len(fitting) != 1:
-        what = (
-            f"has several arrays that fit '{info.name}'"
-            if fitting
-            else f"has no array that fits '{info.name}'"
-        )
+        what = f"has several arrays that fit '{info.name}'" if fitting else f"has no array that fits '{info.name}'"
         raise DataError(
             f"{what}, which is {info.shape} {info.dtype.lower()}; it holds {listing}",
             where=str(path),

@@ -41,6 +41,8 @@ Reference = Callable[[Sequence[Array]], Sequence[Array]]
 # each).
 _DEFAULT_LOAD_BYTES = 64 * 1024
 _DEFAULT_SAMPLES = 20
+# Multiply-accumulates that validation on a virtual board computes by default: a few seconds.
+_VIRTUAL_MACS = 20_000_000
 # Digits that MLPerf Tiny firmware prints in m-results are at least three after the point.
 _PRINTED_TOLERANCE = 1e-3
 
@@ -87,10 +89,17 @@ class Subject:
     model_path: str = ""
 
 
-def default_samples(inputs: Sequence[TensorInfo]) -> int:
-    """How many samples to validate when nobody says: 20, fewer where inputs take long to send, at least 2."""
-    size = max(1, sum(t.size_bytes for t in inputs))
-    return max(2, min(_DEFAULT_SAMPLES, _DEFAULT_LOAD_BYTES // size))
+def default_samples(manifest: Manifest, *, virtual: bool = False) -> int:
+    """How many samples to validate when nobody says: 20, fewer where they take long, at least 2.
+
+    Args:
+        virtual: the device is a virtual board, which is a hundred times slower than silicon.
+    """
+    size = max(1, sum(t.size_bytes for t in manifest.inputs))
+    most = min(_DEFAULT_SAMPLES, _DEFAULT_LOAD_BYTES // size)
+    if virtual:
+        most = min(most, _VIRTUAL_MACS // max(1, manifest.macs))
+    return max(2, most)
 
 
 def profile(
@@ -127,9 +136,7 @@ def profile(
     return measured
 
 
-def _full(
-    session: Session, info: DeviceInfo, setting: Setting, subject: Subject, listener: Listener
-) -> Measurement:
+def _full(session: Session, info: DeviceInfo, setting: Setting, subject: Subject, listener: Listener) -> Measurement:
     """With edgeq's own firmware: bytes, cycles, layers and stack."""
     samples, target = subject.samples, subject.target
     total = max(len(samples.arrays), setting.runs)
@@ -153,8 +160,7 @@ def _full(
     notices: list[str] = []
     if info.clock_hz != target.clock_hz:
         notices.append(
-            f"the firmware says {info.clock_hz:,} Hz, the target file {target.clock_hz:,} Hz; "
-            "times use the former"
+            f"the firmware says {info.clock_hz:,} Hz, the target file {target.clock_hz:,} Hz; times use the former"
         )
     measured = _measurement(
         session.device_name,
@@ -271,19 +277,13 @@ def _bytes(sample: Sequence[Array]) -> bytes:
     return b"".join(np.ascontiguousarray(array).tobytes() for array in sample)
 
 
-def _layer_times(
-    manifest: Manifest, runs: Sequence[tuple[int, ...]], notices: list[str]
-) -> tuple[LayerTime, ...]:
+def _layer_times(manifest: Manifest, runs: Sequence[tuple[int, ...]], notices: list[str]) -> tuple[LayerTime, ...]:
     if not runs or not runs[0]:
         return ()
     if len(runs[0]) != len(manifest.layers):
-        notices.append(
-            f"the device counts {len(runs[0])} layers, the manifest {len(manifest.layers)}: none are shown"
-        )
+        notices.append(f"the device counts {len(runs[0])} layers, the manifest {len(manifest.layers)}: none are shown")
         return ()
-    return tuple(
-        LayerTime(layer, round(median(run[i] for run in runs))) for i, layer in enumerate(manifest.layers)
-    )
+    return tuple(LayerTime(layer, round(median(run[i] for run in runs))) for i, layer in enumerate(manifest.layers))
 
 
 def _memory(setting: Setting, manifest: Manifest, stack: int | None, reserved: int | None) -> MemoryUse:
@@ -292,9 +292,7 @@ def _memory(setting: Setting, manifest: Manifest, stack: int | None, reserved: i
         arena_bytes=built.arena_bytes if built else manifest.arena_bytes,
         weights_bytes=built.weights_bytes if built else manifest.weights_bytes,
         stack_bytes=stack,
-        stack_reserved_bytes=reserved
-        if reserved is not None
-        else (built.stack_reserved_bytes if built else None),
+        stack_reserved_bytes=reserved if reserved is not None else (built.stack_reserved_bytes if built else None),
         ram_bytes=built.ram_bytes if built else None,
         code_bytes=built.code_bytes if built else None,
         flash_bytes=built.flash_bytes if built else None,

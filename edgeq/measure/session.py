@@ -15,6 +15,8 @@ CHUNK_BYTES = 31
 INFERENCE_TIMEOUT_S = 30.0
 # Cycle counts that `edgeq run N%` gives back at most.
 RUNS_PER_COMMAND = 16
+# `db` commands that edgeq's own firmware may have on their way: its receive ring holds 512 bytes, seven of them.
+_WINDOW = 6
 # How often a load that didn't arrive whole is sent again.
 _LOAD_ATTEMPTS = 3
 
@@ -59,6 +61,7 @@ class Session:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self._device = wire.hello()
+        self._own_firmware = False
 
     @property
     def device_name(self) -> str:
@@ -74,7 +77,7 @@ class Session:
         reply = self._wire.command("edgeq info", expect="m-edgeq-sha256-[")
         if reply.error:
             return None
-        self._wire.discard()
+        self._own_firmware = True
         number = _integer
         return DeviceInfo(
             model=reply.value("m-edgeq-model"),
@@ -103,21 +106,23 @@ class Session:
             ProtocolError: the device expects another number of bytes, or they didn't arrive in three tries.
         """
         problem = ""
-        for _ in range(_LOAD_ATTEMPTS):
+        for attempt in range(_LOAD_ATTEMPTS):
+            # On a line that has lost something, one at a time.
+            window = _WINDOW if self._own_firmware and attempt == 0 else 1
             try:
-                problem = self._load_once(data, advance)
+                problem = self._load_once(data, window, advance)
             except ProtocolError as failed:
                 problem = failed.what
-                self._wire.hello()
             if not problem:
                 return
+            self._wire.hello()
         raise ProtocolError(
             f"{len(data)} bytes of input could not be sent in {_LOAD_ATTEMPTS} tries: {problem}",
             where=self._wire.name,
             next_step="bytes get lost on the way: try another cable or hub, or a slower baud rate",
         )
 
-    def _load_once(self, data: bytes, advance: Callable[[int], None] | None) -> str:
+    def _load_once(self, data: bytes, window: int, advance: Callable[[int], None] | None) -> str:
         """One try; the reason why it failed, "" when it didn't."""
         reply = self._wire.command(f"db load {len(data)}", expect="m-[Expecting")
         if reply.error:
@@ -126,18 +131,16 @@ class Session:
         if expecting and int(expecting.group(1)) != len(data):
             # A digit may have been lost on the way; one that is really wrong fails in each try.
             return f"the device expects {expecting.group(1)} bytes, not {len(data)}"
-        for offset in range(0, len(data), CHUNK_BYTES):
-            chunk = data[offset : offset + CHUNK_BYTES]
-            last = offset + len(chunk) >= len(data)
-            reply = self._wire.command(
-                f"db {chunk.hex()}", expect="m-load-done" if last else "", timeout_s=3.0
-            )
+        chunks = [data[i : i + CHUNK_BYTES].hex() for i in range(0, len(data), CHUNK_BYTES)]
+        replies = self._wire.burst([f"db {c}" for c in chunks], window=window, expect="m-load-done", timeout_s=3.0)
+        for number, reply in enumerate(replies):
+            end = min(len(data), (number + 1) * CHUNK_BYTES)
             if reply.error:
-                return f"at byte {offset}: {reply.error}"
-            if not last and "m-load-done" in reply.lines:
-                return f"it was full after {offset + len(chunk)} bytes"
+                return f"at byte {end}: {reply.error}"
+            if end < len(data) and "m-load-done" in reply.lines:
+                return f"it was full after {end} bytes"
             if advance:
-                advance(offset + len(chunk))
+                advance(end)
         return ""
 
     def run(self, count: int, *, timeout_s: float = INFERENCE_TIMEOUT_S) -> tuple[int, ...]:

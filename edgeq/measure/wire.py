@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -144,6 +144,28 @@ class Wire:
             raise ValueError(f"a command has at most {MAX_COMMAND_CHARS} characters: {text[:20]}…")
         self._send(text + "%")
         return self._reply(text, expect, timeout_s)
+
+    def burst(self, texts: Sequence[str], *, window: int, expect: str, timeout_s: float) -> Iterator[Reply]:
+        """Send many commands without waiting for each answer: the replies, in order.
+
+        Args:
+            window: commands that may be on their way at once; 1 for devices whose receive buffer is unknown.
+            expect: as for `command`, for the last one only.
+            timeout_s: for each reply.
+
+        Raises:
+            ValueError, ProtocolError, PortError: as `command`. What is on its way then is still answered:
+                `hello` gets in step again.
+        """
+        if any(len(text) + 1 > MAX_COMMAND_CHARS for text in texts):
+            raise ValueError(f"a command has at most {MAX_COMMAND_CHARS} characters")
+        sent = 0
+        for number, text in enumerate(texts):
+            if sent - number <= window // 2:
+                batch = texts[sent : number + window]
+                self._send("".join(f"{t}%" for t in batch))
+                sent += len(batch)
+            yield self._reply(text, expect if number == len(texts) - 1 else "", timeout_s)
 
     def discard(self, *, longest_s: float = 2.0) -> None:
         """Throw away what the device says until it has been quiet for a moment."""

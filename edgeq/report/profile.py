@@ -6,7 +6,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from edgeq.measure.measurement import LayerTime, Measurement
-from edgeq.report.render import facts, listing, notices, short_name, to_text, verdict
+from edgeq.report.render import facts, listing, notices, provenance, short_name, to_text, verdict
 from edgeq.units import (
     Provenance,
     cycles_to_ms,
@@ -24,7 +24,7 @@ def profile_text(m: Measurement, *, width: int = 100, color: bool = False) -> st
         facts([*_heading(m), *_latency(m), *_memory(m), *_energy(m)]),
     ]
     if m.layers:
-        parts += [Text(""), _layers(m)]
+        parts += [Text(""), Text.assemble(("layers, ", "bold"), provenance(m.provenance)), _layers(m)]
     parts += notices(m.notices)
     return to_text(*parts, width=width, color=color)
 
@@ -117,12 +117,12 @@ def _layers(m: Measurement) -> RenderableType:
         ("op", False),
         ("name", False),
         ("MACs", True),
-        (f"cycles ({m.provenance})", True),
+        ("cycles", True),
         ("%", True),
         ("MAC/cycle", True),
         ("kernel", False),
     ]
-    return listing(columns, [_row(t, total) for t in m.layers])
+    return listing(columns, [_row(t, total) for t in m.layers], elastic="name")
 
 
 def _row(t: LayerTime, total: int) -> list[RenderableType]:

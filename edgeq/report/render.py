@@ -59,18 +59,26 @@ def facts(rows: Sequence[tuple[str, RenderableType, Provenance | None]]) -> Tabl
     return table
 
 
-def listing(columns: Sequence[tuple[str, bool]], rows: Sequence[Sequence[RenderableType]]) -> Table:
+def listing(
+    columns: Sequence[tuple[str, bool]], rows: Sequence[Sequence[RenderableType]], *, elastic: str = ""
+) -> Table:
     """A table.
 
     Args:
-        columns: heading, and whether it holds numbers (right-aligned, never folded).
+        columns: heading, and whether it holds numbers: right-aligned, and never cut when the terminal is narrow.
+        elastic: the heading of the one column that is; without it, any column of words.
     """
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for heading, numeric in columns:
-        if numeric:
-            table.add_column(heading, justify="right", no_wrap=True)
-        else:
-            table.add_column(heading, overflow="ellipsis", no_wrap=True)
+    for place, (heading, numeric) in enumerate(columns):
+        widest = max((len(str(row[place])) for row in rows), default=0)
+        whole = numeric or (elastic and heading != elastic)
+        table.add_column(
+            heading,
+            justify="right" if numeric else "left",
+            no_wrap=True,
+            overflow="ellipsis",
+            min_width=max(widest, len(heading)) if whole else None,
+        )
     for row in rows:
         table.add_row(*row)
     return table

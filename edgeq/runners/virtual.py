@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import shutil
 import sys
 import tempfile
 import threading
@@ -20,7 +21,7 @@ from queue import Empty, Queue
 from subprocess import Popen
 from typing import IO
 
-from edgeq import process, registry
+from edgeq import process, registry, resources
 from edgeq.errors import DeviceError, ToolError, UnsupportedError
 from edgeq.events import Listener, Progress
 from edgeq.runners.contract import Capabilities, Device, FlashOptions, FlashResult
@@ -122,7 +123,6 @@ def virtual_board(
     *,
     elf: bytes = b"",
     socket: bool = False,
-    targets_folder: Path | None = None,
 ) -> Iterator[VirtualBoardProcess]:
     """Start a virtual board with an image in its flash; it is ended when the context is left.
 
@@ -132,7 +132,6 @@ def virtual_board(
     Args:
         elf: names for fault messages.
         socket: the console on a loopback socket instead of a pseudo-terminal.
-        targets_folder: the user's own, where the target comes from.
     """
     registry.require(registry.RUNNERS["virtual"], "a virtual board")
     flash = next(m for m in target.soc.memory if m.kind == "flash")
@@ -151,8 +150,9 @@ def virtual_board(
             argv += ["--elf", folder / "firmware.elf"]
         if socket:
             argv.append("--socket")
-        if targets_folder is not None:
-            argv += ["--targets", targets_folder]
+        own = _own_targets(target, folder)
+        if own is not None:
+            argv += ["--targets", own]
         child = process.start(argv)
         try:
             said = _Listening(child)
@@ -174,6 +174,18 @@ def virtual_board(
                 if stream is not None:
                     with contextlib.suppress(OSError, ValueError):
                         stream.close()
+
+
+def _own_targets(target: Target, work: Path) -> Path | None:
+    """The folder in which the board's process finds the target; None for the project's own targets."""
+    if target.path.is_relative_to(resources.folder("targets")):
+        return None
+    if target.path.parent.name == "boards":
+        return target.path.parent.parent
+    boards = work / "targets" / "boards"
+    boards.mkdir(parents=True)
+    shutil.copyfile(target.path, boards / f"{target.name}.toml")
+    return boards.parent
 
 
 def _announcement(child: Popen[bytes], said: _Listening) -> Announcement:

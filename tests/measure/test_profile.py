@@ -151,7 +151,10 @@ def test_measured_figures_carry_no_cycle_model() -> None:
     assert got.to_json()["provenance"] == "measured"
 
 
-def test_fewer_samples_by_default_where_they_take_long_to_send() -> None:
-    assert default_samples([END]) == 20
-    assert default_samples([replace(END, size_bytes=27_648)]) == 2
-    assert default_samples([replace(END, size_bytes=10_000_000)]) == 2
+def test_fewer_samples_by_default_where_they_take_long() -> None:
+    assert default_samples(MANIFEST) == 20
+    assert default_samples(replace(MANIFEST, inputs=(replace(END, size_bytes=27_648),))) == 2
+    assert default_samples(replace(MANIFEST, inputs=(replace(END, size_bytes=10_000_000),))) == 2
+    assert default_samples(replace(MANIFEST, macs=2_656_768), virtual=True) == 7
+    assert default_samples(replace(MANIFEST, macs=2_656_768)) == 20
+    assert default_samples(replace(MANIFEST, macs=12_501_632), virtual=True) == 2
