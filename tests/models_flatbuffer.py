@@ -112,16 +112,12 @@ def single_op_model(
     return model_bytes([*tensors, *outputs], [operator], ends, made)
 
 
-def model_bytes(
-    tensors: Sequence[T], operators: Sequence[O], inputs: Sequence[int], outputs: Sequence[int]
-) -> bytes:
+def model_bytes(tensors: Sequence[T], operators: Sequence[O], inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
     """A model of any operators in execution order; all indices are positions in `tensors`."""
     return pack(model_object(tensors, operators, inputs, outputs))
 
 
-def model_object(
-    tensors: Sequence[T], operators: Sequence[O], inputs: Sequence[int], outputs: Sequence[int]
-) -> Any:
+def model_object(tensors: Sequence[T], operators: Sequence[O], inputs: Sequence[int], outputs: Sequence[int]) -> Any:
     """The same as the schema's object tree (`ModelT`), for tests that spoil it before `pack`."""
     model = schema.ModelT()
     model.version = 3
