@@ -188,12 +188,12 @@ def _fit_shape(array: Array, name: str, tensor: Tensor, where: str, notices: lis
     """As (samples, *tensor.shape); the batch dimension of the model is 1 and may be left out."""
     whole = tensor.shape
     sample = whole[1:] if whole[:1] == (1,) else whole
+    if array.ndim and len(array) == 0:
+        raise _no_data(where)
     if array.ndim and (array.shape[1:] == sample or array.shape[1:] == whole):
         return array.reshape(len(array), *whole)
     if array.shape in (sample, whole):
         return array.reshape(1, *whole)
-    if array.size == 0:
-        raise _no_data(where)
     if array.ndim and [d for d in array.shape[1:] if d != 1] == [d for d in sample if d != 1]:
         notices.append(f"'{name}': samples of shape {array.shape[1:]} are taken as {sample}")
         return array.reshape(len(array), *whole)

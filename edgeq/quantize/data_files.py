@@ -24,7 +24,7 @@ def read_npy(path: Path) -> Array:
     """
     try:
         array = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError, MemoryError, SyntaxError) as damaged:
+    except Exception as damaged:  # numpy parses the header as Python: tokenize.TokenError, SyntaxError and others
         raise _damaged(path, damaged) from damaged
     if not isinstance(array, np.ndarray):
         array.close()
@@ -47,8 +47,6 @@ def read_npz(path: Path) -> Mapping[str, Array]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files if isinstance(archive[name], np.ndarray)}
-    except (ValueError, OSError, EOFError, MemoryError, SyntaxError, zipfile.BadZipFile, zipfile.error) as bad:
-        raise _damaged(path, bad) from bad
     except Exception as bad:  # zlib.error, struct.error, NotImplementedError: whatever a broken zip makes of it
         raise _damaged(path, bad) from bad
 
