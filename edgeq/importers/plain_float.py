@@ -18,7 +18,8 @@ from edgeq import tflite
 from edgeq.errors import UnsupportedError
 from edgeq.graph import DType, Graph, Op, Tensor
 from edgeq.importers.contract import Model
-from edgeq.tflite.objects import pack, unpack
+from edgeq.importers.fold_shapes import fold_shapes
+from edgeq.tflite.objects import constant_buffer, pack, unpack
 
 _INTEGERS = (DType.INT8, DType.UINT8, DType.INT16, DType.INT4)
 _CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
@@ -52,6 +53,8 @@ def plain_float(data: bytes, *, name: str, source: str, kind: str) -> Model:
     _unique_names(model)
     _freeze_batch(model)
     model.metadata = None
+    if _had_open_batch(graph):
+        notices += fold_shapes(model)
     _one_signature(model, inputs, outputs)
     plain = pack(model)
     result = tflite.parse(plain, source, name)
@@ -154,6 +157,10 @@ def _unique_names(model: Any) -> None:
             tensor.name = name
 
 
+def _had_open_batch(graph: Graph) -> bool:
+    return any(-1 in graph.tensors[i].shape_signature for i in graph.inputs)
+
+
 def _freeze_batch(model: Any) -> None:
     for tensor in model.subgraphs[0].tensors:
         tensor.shapeSignature = None
@@ -211,11 +218,8 @@ def _dequantized(tensor: Tensor) -> npt.NDArray[np.float32]:
 
 
 def _make_constant(model: Any, index: int, values: npt.NDArray[np.float32]) -> None:
-    buffer = schema.BufferT()
-    buffer.data = np.frombuffer(values.astype("<f4").tobytes(), np.uint8)
-    model.buffers.append(buffer)
     tensor = model.subgraphs[0].tensors[index]
-    tensor.buffer = len(model.buffers) - 1
+    tensor.buffer = constant_buffer(model, values)
     tensor.type = schema.TensorType.FLOAT32
     tensor.quantization = None
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import flatbuffers
 import numpy as np
+import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
 from edgeq.errors import ModelFileError
@@ -40,3 +41,12 @@ def pack(model: Any) -> bytes:
     builder = flatbuffers.Builder(1 << 16)
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
+
+
+def constant_buffer(model: Any, values: npt.NDArray[Any]) -> int:
+    """Add `values` to a `schema.ModelT` as one more buffer, and give its index."""
+    buffer = schema.BufferT()
+    little_endian = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
+    buffer.data = np.frombuffer(little_endian.tobytes(), np.uint8)
+    model.buffers.append(buffer)
+    return len(model.buffers) - 1

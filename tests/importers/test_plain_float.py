@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from models import RELU, NetBuilder, digits_float_tflite, digits_int8_tflite
+from models import RELU, TYPES, NetBuilder, digits_float_tflite, digits_int8_tflite
 
 from edgeq.errors import UnsupportedError
 from edgeq.importers import Model
@@ -103,3 +103,22 @@ def test_a_plain_file_stays_as_it_is() -> None:
     first = plain(digits_float_tflite())
     again = plain(first.tflite)
     assert again.tflite == first.tflite and again.notices == ()
+
+
+def test_shape_arithmetic_behind_a_frozen_batch_becomes_constant() -> None:
+    """What TensorFlow's converter writes for Reshape or Flatten when the batch is open."""
+    net = NetBuilder()
+    x = net.input((1, 4, 2), name="x", signature=(-1, 4, 2))
+    shape = net.op("SHAPE", [x], (3,), "int32", outType=TYPES["int32"])
+    ends = [net.constant(np.array([value], np.int32)) for value in (0, 1, 1)]
+    batch = net.op("STRIDED_SLICE", [shape, *ends], (), "int32", shrinkAxisMask=1)
+    target = net.op("PACK", [batch, net.constant(np.int32(8))], (2,), "int32", valuesCount=2)
+    flat = net.op("RESHAPE", [x, target], (1, 8))
+    model = plain(net.finish([net.op("TANH", [flat], (1, 8))]))
+    assert [op.kind for op in model.graph.ops] == ["RESHAPE", "TANH"]
+    reshape = model.graph.ops[0]
+    found = model.graph.input_of(reshape, 1)
+    assert found is not None and found.data is not None and found.data.tolist() == [1, 8]
+    assert any("3 operators that computed shapes" in text for text in model.notices)
+    sample = np.arange(8, dtype=np.float32).reshape(1, 4, 2) / 8
+    np.testing.assert_allclose(FloatRunner(model).run([sample])[0], np.tanh(sample.reshape(1, 8)), rtol=1e-5)
