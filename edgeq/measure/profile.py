@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from edgeq.codegen.tree import Manifest, TensorInfo
+from edgeq.codegen.tree import Manifest
 from edgeq.errors import DataError, NegativeResult
 from edgeq.events import Listener, Notice, Progress, silent
 from edgeq.measure.comparison import Comparison, equal, real_values

@@ -6,6 +6,7 @@ programming failed, with a file FAIL.TXT that says why.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -174,12 +175,20 @@ def _copy(path: Path, data: bytes, listener: Listener) -> None:
             stream.write(data[offset : offset + _CHUNK_BYTES])
             stream.flush()
             listener(Progress("flash", min(offset + _CHUNK_BYTES, len(data)), len(data), "bytes", "copying"))
-        os.fsync(stream.fileno())
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        _sync(stream.fileno())
+    with contextlib.suppress(OSError):
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            _sync(folder)
+        finally:
+            os.close(folder)
+
+
+def _sync(descriptor: int) -> None:
+    # The drive unplugs itself as soon as it has the last byte, perhaps before this returns. Whether it took
+    # them is for what comes back to say.
+    with contextlib.suppress(OSError):
+        os.fsync(descriptor)
 
 
 def _failed(said: str, drive: Path) -> DeviceError:
