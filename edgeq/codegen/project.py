@@ -148,9 +148,9 @@ def _folder(root: Path) -> dict[str, bytes]:
 def _values(target: Target, manifest: Manifest, stack_bytes: int) -> dict[str, object]:
     regions = {use: target.memory_for(use)[0].name for use in _USES}
     return {
-        "target": target.name,
-        "board_title": target.board.title,
-        "model": manifest.model_name,
+        "target": _plain(target.name),
+        "board_title": _plain(target.board.title),
+        "model": _plain(manifest.model_name),
         "manifest": manifest,
         "clock_hz": target.clock_hz,
         "baud": target.board.console.baud,
@@ -172,6 +172,11 @@ def _values(target: Target, manifest: Manifest, stack_bytes: int) -> dict[str, o
         "gcc_libraries": GCC_LIBRARIES,
         "linker_script": LINKER_SCRIPT,
     }
+
+
+def _plain(name: str) -> str:
+    """A name as it may stand in a comment, a string of C or a line of a Makefile."""
+    return "".join(c if c.isprintable() and c not in '"\\$#*' else "_" for c in name)
 
 
 def _render(template: Path, values: dict[str, object]) -> bytes:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeq import process, registry
-from edgeq.codegen.tree import SourceTree
+from edgeq.codegen.tree import MANIFEST_NAME, SourceTree
 from edgeq.errors import NegativeResult, ToolError
 from edgeq.events import Listener, Progress, silent
 from edgeq.files import write_tree, write_whole
@@ -28,6 +28,9 @@ STAGE = "compile"
 DEFAULT_TOOLCHAIN = "zig"
 _TIMEOUT_S = 300.0
 _ERROR_LINES = 12
+_OWN_FOLDERS = ("board", "kernels", "runtime")
+_LINKER = "the linker"
+_CAUSE = re.compile(r"error:|undefined reference|multiple definition|cannot find", re.IGNORECASE)
 _OVERFLOW = re.compile(r"region [`']?([A-Za-z0-9_]+)[`']?:? overflowed by (\d+) bytes")
 
 
@@ -46,7 +49,8 @@ def build_firmware(
     Args:
         toolchain: a name in edgeq.registry.TOOLCHAINS, or "auto" for zig.
         out: a folder that receives the sources; the results are for the caller to write (`write_firmware`).
-            Without it the sources are written to a temporary one.
+            Without it the sources are written to a temporary one. Sources of an earlier build that are in its
+            board/, kernels/ or runtime/ and no longer belong there are deleted.
         cache: a folder for compiled objects; the platform's convention (`default_cache`) without it.
 
     Raises:
@@ -61,6 +65,7 @@ def build_firmware(
     stored = cache or default_cache()
     with ExitStack() as stack:
         folder = out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgeq-")))
+        _drop_stale(folder, tree)
         write_tree(folder, tree.files)
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgeq-obj-")))
         build = _Build(tree, target, compiler, version, folder.resolve(), work, stored, out is not None)
@@ -80,6 +85,16 @@ def build_firmware(
         symbols=read.symbols,
         manifest=tree.manifest,
     )
+
+
+def _drop_stale(folder: Path, tree: SourceTree) -> None:
+    """Delete what an earlier build left in its own folders and this one doesn't have: the Makefile compiles all."""
+    if not (folder / MANIFEST_NAME).is_file():
+        return
+    for part in _OWN_FOLDERS:
+        for path in sorted((folder / part).rglob("*")):
+            if path.suffix in (".c", ".h", ".S") and path.relative_to(folder).as_posix() not in tree.files:
+                path.unlink()
 
 
 def write_firmware(firmware: Firmware, folder: Path) -> dict[str, Path]:
@@ -148,7 +163,7 @@ class _Build:
 
     def link(self, objects: Sequence[Path]) -> bytes:
         output = self.work / "firmware.elf"
-        self._run(self.compiler.link_argv(self.target, objects, output), "the linker")
+        self._run(self.compiler.link_argv(self.target, objects, output), _LINKER)
         return output.read_bytes()
 
     def _run(self, argv: Sequence[str | Path], about: str) -> None:
@@ -166,9 +181,10 @@ class _Build:
         if overflows:
             raise self._too_big(overflows)
         lines = words.splitlines()
-        first = next((i for i, line in enumerate(lines) if "error" in line.lower()), 0)
-        relative = [word.name if isinstance(word, Path) else word for word in argv]
-        again = shlex.join(relative)
+        first = next((i for i, line in enumerate(lines) if _CAUSE.search(line)), 0)
+        again = shlex.join(word.name if isinstance(word, Path) else word for word in argv)
+        if about == _LINKER:
+            again = "make"
         raise ToolError(
             f"{self.version} refused {about}:\n" + "\n".join(lines[first : first + _ERROR_LINES]),
             where=about,
@@ -176,7 +192,7 @@ class _Build:
             if self.kept
             else f"give the build an output folder, and there run: {again}",
             source=about,
-            command=[str(w) for w in argv],
+            command=[str(word) for word in argv],
             exit_code=said.exit_code,
             stderr=words[-8000:],
         )

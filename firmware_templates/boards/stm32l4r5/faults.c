@@ -19,9 +19,9 @@ void fault_report(const exception_frame *frame) {
     put_text("\r\ne-[");
     if (exception >= 2u && exception <= 6u) {
         put_text(fault_names[exception - 2u]);
-    } else {
-        put_text("Interrupt ");
-        put_decimal(exception - 16u);
+    } else { /* one that nobody has written a handler for */
+        put_text(exception < 16u ? "Exception " : "Interrupt ");
+        put_decimal(exception < 16u ? exception : exception - 16u);
     }
     /* After a stack overflow the frame couldn't be pushed and isn't there to be read. */
     if ((uintptr_t)frame >= (uintptr_t)_stack_limit && (uintptr_t)(frame + 1) <= (uintptr_t)_stack_top) {
