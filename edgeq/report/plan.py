@@ -84,4 +84,4 @@ def _legend(chart: ArenaChart) -> RenderableType:
                 short_name(row.label) + took,
             ]
         )
-    return listing(columns, rows, elastic="what")
+    return listing(columns, rows, elastic=("what",))

@@ -24,7 +24,7 @@ def profile_text(m: Measurement, *, width: int = 100, color: bool = False) -> st
         facts([*_heading(m), *_latency(m), *_memory(m), *_energy(m)]),
     ]
     if m.layers:
-        parts += [Text(""), Text.assemble(("layers, ", "bold"), provenance(m.provenance)), _layers(m)]
+        parts += [Text(""), Text.assemble(("layers, ", "bold"), provenance(m.provenance)), _layers(m, width)]
     parts += notices(m.notices)
     return to_text(*parts, width=width, color=color)
 
@@ -110,7 +110,7 @@ def _energy(m: Measurement) -> list[tuple[str, RenderableType, Provenance | None
     ]
 
 
-def _layers(m: Measurement) -> RenderableType:
+def _layers(m: Measurement, width: int) -> RenderableType:
     total = sum(t.cycles for t in m.layers) or 1
     columns = [
         ("#", True),
@@ -122,7 +122,9 @@ def _layers(m: Measurement) -> RenderableType:
         ("MAC/cycle", True),
         ("kernel", False),
     ]
-    return listing(columns, [_row(t, total) for t in m.layers], elastic="name")
+    return listing(
+        columns, [_row(t, total) for t in m.layers], elastic=("name",) if width >= 110 else ("name", "kernel")
+    )
 
 
 def _row(t: LayerTime, total: int) -> list[RenderableType]:

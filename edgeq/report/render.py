@@ -60,18 +60,18 @@ def facts(rows: Sequence[tuple[str, RenderableType, Provenance | None]]) -> Tabl
 
 
 def listing(
-    columns: Sequence[tuple[str, bool]], rows: Sequence[Sequence[RenderableType]], *, elastic: str = ""
+    columns: Sequence[tuple[str, bool]], rows: Sequence[Sequence[RenderableType]], *, elastic: Sequence[str] = ()
 ) -> Table:
     """A table.
 
     Args:
         columns: heading, and whether it holds numbers: right-aligned, and never cut when the terminal is narrow.
-        elastic: the heading of the one column that is; without it, any column of words.
+        elastic: headings of the columns that are; without it, any column of words.
     """
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     for place, (heading, numeric) in enumerate(columns):
         widest = max((len(str(row[place])) for row in rows), default=0)
-        whole = numeric or (elastic and heading != elastic)
+        whole = numeric or (elastic and heading not in elastic)
         table.add_column(
             heading,
             justify="right" if numeric else "left",
