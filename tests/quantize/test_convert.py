@@ -265,6 +265,7 @@ def test_progress_goes_up_to_the_end() -> None:
     assert not any(isinstance(e, Notice) and "held back" in e.text for e in events)
 
 
+@pytest.mark.slow
 def test_the_same_arguments_give_the_same_bytes_in_every_process() -> None:
     program = (
         "from models import digits_int8_tflite; import hashlib; print(hashlib.sha256(digits_int8_tflite()).hexdigest())"
