@@ -51,11 +51,10 @@ GCC_C_FLAGS = ("-fno-tree-loop-distribute-patterns",)
 _LINK_FLAGS = (
     "-Wl,--gc-sections",
     "-Wl,--build-id=none",
-    "-Wl,--fatal-warnings",
     "-Wl,--entry=Reset_Handler",
 )
 ZIG_LINK_FLAGS = ("-O2", *_LINK_FLAGS)
-GCC_LINK_FLAGS = ("-nostdlib", *_LINK_FLAGS)
+GCC_LINK_FLAGS = ("-nostdlib", "-Wl,--fatal-warnings", *_LINK_FLAGS)
 GCC_LIBRARIES = ("-lgcc",)
 """Last on the command line. libgcc (zig: compiler_rt, by itself) has what the core can't do in hardware."""
 

@@ -12,7 +12,8 @@
 
 #define PLL_N (EDGEQ_CLOCK_HZ / 2000000u) /* VCO = 4 MHz * N = twice the core clock; N may be 8 to 127 */
 
-/* RM0432 section 3.3.3: wait states with V_CORE in range 1 boost mode: one per 20 MHz begun. */
+/* RM0432, "Number of wait states according to CPU clock (HCLK) frequency", range 1 boost mode: one per 20 MHz
+ * begun. */
 #define WAIT_STATES ((EDGEQ_CLOCK_HZ - 1u) / 20000000u)
 
 static void wait_for(volatile uint32_t *address, uint32_t mask, uint32_t value) {
@@ -20,11 +21,11 @@ static void wait_for(volatile uint32_t *address, uint32_t mask, uint32_t value) 
     }
 }
 
-/* HSI16 through the PLL. The order is that of RM0432 section 5.1.8: boost mode and wait states before the higher
- * clock, and the AHB prescaler at 2 while switching above 80 MHz. */
+/* HSI16 through the PLL. The order is that of RM0432's "Dynamic voltage scaling management": boost mode and wait
+ * states before the higher clock, and the AHB prescaler at 2 while switching above 80 MHz. */
 static void set_up_clocks(void) {
     RCC_APB1ENR1 |= RCC_APB1ENR1_PWREN;
-    (void)RCC_APB1ENR1; /* the peripheral's clock needs two cycles after this (RM0432 section 6.2.19) */
+    (void)RCC_APB1ENR1; /* the peripheral's clock needs two cycles after this (RM0432, chapter 6) */
     PWR_CR5 &= ~PWR_CR5_R1MODE;
 
     FLASH_ACR = (FLASH_ACR & ~FLASH_ACR_LATENCY_MASK) | WAIT_STATES | FLASH_ACR_PRFTEN | FLASH_ACR_ICEN |

@@ -7,7 +7,8 @@
 #include "runtime/board.h"
 
 #define HSI16_HZ 16000000u
-/* RM0432 section 47.4.7: BRR = 256 * clock / baud, here rounded to nearest; at least 0x300, at most 20 bits. */
+/* RM0432, "LPUART baud rate generation": BRR = 256 * clock / baud, here rounded to nearest;
+ * at least 0x300, at most 20 bits. */
 #define BAUD_DIVISOR ((256u * (HSI16_HZ / 64u) + EDGEQ_CONSOLE_BAUD / 128u) / (EDGEQ_CONSOLE_BAUD / 64u))
 #if 3 * EDGEQ_CONSOLE_BAUD > 16000000 || EDGEQ_CONSOLE_BAUD < 4800 || EDGEQ_CONSOLE_BAUD % 64 != 0
 #error "LPUART1 on HSI16 makes multiples of 64 from 4800 to 5333333 baud"
@@ -22,11 +23,11 @@ static volatile uint32_t ring_in;
 static volatile uint32_t ring_out;
 
 void console_init(void) {
-    PWR_CR2 |= PWR_CR2_IOSV; /* PG2 to PG15 are supplied by VDDIO2, isolated until this (RM0432 section 5.1.2) */
+    PWR_CR2 |= PWR_CR2_IOSV; /* PG2 to PG15 are supplied by VDDIO2, isolated until this (RM0432, chapter 5) */
 
     RCC_AHB2ENR |= RCC_AHB2ENR_GPIOGEN;
     (void)RCC_AHB2ENR;
-    GPIOG_AFRL = (GPIOG_AFRL & ~(15u << 28)) | 8u << 28; /* PG7: AF8, LPUART1_TX (DS12023 table 16) */
+    GPIOG_AFRL = (GPIOG_AFRL & ~(15u << 28)) | 8u << 28; /* PG7: AF8, LPUART1_TX (DS12023, alternate functions) */
     GPIOG_AFRH = (GPIOG_AFRH & ~15u) | 8u;               /* PG8: AF8, LPUART1_RX */
     GPIOG_PUPDR = (GPIOG_PUPDR & ~(3u << 16)) | 1u << 16; /* PG8 pulled up: quiet when nothing drives it */
     GPIOG_MODER = (GPIOG_MODER & ~(15u << 14)) | 10u << 14;
@@ -52,7 +53,7 @@ void LPUART1_IRQHandler(void) {
         }
         status = LPUART1_ISR;
     }
-    /* An overrun that isn't cleared would raise this interrupt for ever (RXFNEIE covers ORE, section 47.7.1). */
+    /* An overrun that isn't cleared would raise this interrupt for ever (RXFNEIE covers ORE). */
     LPUART1_ICR = status & ERRORS;
 }
 

@@ -6,7 +6,7 @@
 #include "runtime/board.h"
 #include "runtime/format.h"
 
-/* What the core has pushed when it took the exception: DDI 0403E section B1.5.6. */
+/* What the core has pushed when it took the exception: DDI 0403E, "Exception entry behavior". */
 typedef struct {
     uint32_t r0, r1, r2, r3, r12, lr, pc, xpsr;
 } exception_frame;

@@ -8,56 +8,56 @@
 #define REGISTER(address) (*(volatile uint32_t *)(address))
 #define BIT(n) (UINT32_C(1) << (n))
 
-/* RCC: RM0432 section 6.4 */
-#define RCC_CR       REGISTER(0x40021000u) /* 6.4.1 */
+/* RCC: RM0432 chapter 6 */
+#define RCC_CR       REGISTER(0x40021000u)
 #define RCC_CR_HSION    BIT(8)
 #define RCC_CR_HSIRDY   BIT(10)
 #define RCC_CR_PLLON    BIT(24)
 #define RCC_CR_PLLRDY   BIT(25)
-#define RCC_CFGR     REGISTER(0x40021008u) /* 6.4.3 */
+#define RCC_CFGR     REGISTER(0x40021008u)
 #define RCC_CFGR_SW_MASK    (3u << 0)
 #define RCC_CFGR_SW_PLL     (3u << 0)
 #define RCC_CFGR_SWS_MASK   (3u << 2)
 #define RCC_CFGR_SWS_PLL    (3u << 2)
 #define RCC_CFGR_HPRE_MASK  (15u << 4)
 #define RCC_CFGR_HPRE_DIV2  (8u << 4)
-#define RCC_PLLCFGR  REGISTER(0x4002100Cu) /* 6.4.4 */
+#define RCC_PLLCFGR  REGISTER(0x4002100Cu)
 #define RCC_PLLCFGR_SRC_HSI16 (2u << 0)
 #define RCC_PLLCFGR_M(m)      (((m) - 1u) << 4)
 #define RCC_PLLCFGR_N(n)      ((n) << 8)
 #define RCC_PLLCFGR_REN       BIT(24)
 #define RCC_PLLCFGR_R_DIV2    (0u << 25)
-#define RCC_AHB2ENR  REGISTER(0x4002104Cu) /* 6.4.17 */
+#define RCC_AHB2ENR  REGISTER(0x4002104Cu)
 #define RCC_AHB2ENR_GPIOGEN   BIT(6)
-#define RCC_APB1ENR1 REGISTER(0x40021058u) /* 6.4.19 */
+#define RCC_APB1ENR1 REGISTER(0x40021058u)
 #define RCC_APB1ENR1_TIM2EN   BIT(0)
 #define RCC_APB1ENR1_PWREN    BIT(28)
-#define RCC_APB1ENR2 REGISTER(0x4002105Cu) /* 6.4.20 */
+#define RCC_APB1ENR2 REGISTER(0x4002105Cu)
 #define RCC_APB1ENR2_LPUART1EN BIT(0)
-#define RCC_CCIPR    REGISTER(0x40021088u) /* 6.4.28 */
+#define RCC_CCIPR    REGISTER(0x40021088u)
 #define RCC_CCIPR_LPUART1SEL_MASK  (3u << 10)
 #define RCC_CCIPR_LPUART1SEL_HSI16 (2u << 10)
 
-/* PWR: RM0432 section 5.4 */
-#define PWR_CR2      REGISTER(0x40007004u) /* 5.4.2 */
+/* PWR: RM0432 chapter 5 */
+#define PWR_CR2      REGISTER(0x40007004u)
 #define PWR_CR2_IOSV      BIT(9)
-#define PWR_CR5      REGISTER(0x40007080u) /* 5.4.24 */
+#define PWR_CR5      REGISTER(0x40007080u)
 #define PWR_CR5_R1MODE    BIT(8)
 
-/* FLASH: RM0432 section 3.7 */
-#define FLASH_ACR    REGISTER(0x40022000u) /* 3.7.1 */
+/* FLASH: RM0432 chapter 3 */
+#define FLASH_ACR    REGISTER(0x40022000u)
 #define FLASH_ACR_LATENCY_MASK 15u
 #define FLASH_ACR_PRFTEN  BIT(8)
 #define FLASH_ACR_ICEN    BIT(9)
 #define FLASH_ACR_DCEN    BIT(10)
 
-/* GPIO port G: RM0432 section 8.4 */
-#define GPIOG_MODER  REGISTER(0x48001800u) /* 8.4.1: two bits a pin, 2 = alternate function */
-#define GPIOG_PUPDR  REGISTER(0x4800180Cu) /* 8.4.4: two bits a pin, 1 = pull-up */
-#define GPIOG_AFRL   REGISTER(0x48001820u) /* 8.4.9: four bits a pin, pins 0 to 7 */
-#define GPIOG_AFRH   REGISTER(0x48001824u) /* 8.4.10: pins 8 to 15 */
+/* GPIO port G: RM0432 chapter 8 */
+#define GPIOG_MODER  REGISTER(0x48001800u) /* two bits a pin, 2 = alternate function */
+#define GPIOG_PUPDR  REGISTER(0x4800180Cu) /* two bits a pin, 1 = pull-up */
+#define GPIOG_AFRL   REGISTER(0x48001820u) /* four bits a pin, pins 0 to 7 */
+#define GPIOG_AFRH   REGISTER(0x48001824u) /* pins 8 to 15 */
 
-/* LPUART1: RM0432 section 47.7 */
+/* LPUART1: RM0432, chapter "Low-power universal asynchronous receiver transmitter" */
 #define LPUART1_CR1  REGISTER(0x40008000u)
 #define LPUART_CR1_UE     BIT(0)
 #define LPUART_CR1_RE     BIT(2)
@@ -75,9 +75,9 @@
 #define LPUART1_ICR  REGISTER(0x40008020u) /* its flags are where ISR has them */
 #define LPUART1_RDR  REGISTER(0x40008024u)
 #define LPUART1_TDR  REGISTER(0x40008028u)
-#define LPUART1_IRQ  70u                   /* RM0432 section 16.3, vector table */
+#define LPUART1_IRQ  70u                   /* RM0432, NVIC chapter, vector table */
 
-/* TIM2, 32 bits: RM0432 section 38.4 */
+/* TIM2, 32 bits: RM0432 chapter 38 */
 #define TIM2_CR1     REGISTER(0x40000000u)
 #define TIM_CR1_CEN       BIT(0)
 #define TIM2_EGR     REGISTER(0x40000014u)
@@ -86,7 +86,7 @@
 #define TIM2_PSC     REGISTER(0x40000028u)
 #define TIM2_ARR     REGISTER(0x4000002Cu)
 
-/* The core: DDI 0403E sections B3.2, B3.4, C1.6 and C1.8 */
+/* The core: DDI 0403E chapters B3 and C1 */
 #define NVIC_ISER(n) REGISTER(0xE000E100u + 4u * (n))
 #define SCB_ICSR     REGISTER(0xE000ED04u)
 #define SCB_VTOR     REGISTER(0xE000ED08u)

@@ -1,5 +1,5 @@
-/* The vector table: DDI 0403E section B1.5.3, then RM0432 section 16.3. A function of one's own with one of these
- * names takes the place of the default, which reports the interrupt's number and stops. */
+/* The vector table: DDI 0403E, "The vector table", then RM0432, NVIC chapter. A function of one's own with one of
+ * these names takes the place of the default, which reports the interrupt's number and stops. */
 #include <stdint.h>
 
 #include "board/linker.h"
