@@ -13,7 +13,7 @@ used, so that `check` never loads what only `profile` needs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -367,7 +367,7 @@ def _measure(
     from edgeq.measure.measurement import CycleModel
     from edgeq.reference import Reference
 
-    manifest, memory = _built(firmware, model, target)
+    manifest, memory, symbols = _built(firmware, model, target)
     reference = Reference(model.data, model.graph)
     data, count, runs, seed = wanted
     chosen = _samples(manifest, data, count or room.default_samples(manifest, virtual=setting.board is not None), seed)
@@ -384,6 +384,7 @@ def _measure(
             runs=runs,
             cycle_model=cycle_model,
             memory=memory,
+            symbols=symbols,
         ),
         room.Subject(manifest, target, chosen, reference.run, reference.name, model.path),
         trace=trace,
@@ -403,19 +404,22 @@ def _samples(manifest: Manifest, data: str | Path, count: int, seed: int) -> Sam
     return inputs.from_file(path, manifest.inputs, count, array)
 
 
-def _built(firmware: Firmware | Path | None, model: Model, target: Target) -> tuple[Manifest, MemoryUse | None]:
-    """What the device's counters refer to, and the sizes of the build where it is known."""
+def _built(
+    firmware: Firmware | Path | None, model: Model, target: Target
+) -> tuple[Manifest, MemoryUse | None, Mapping[str, tuple[int, int]]]:
+    """What the device's counters refer to, and sizes and symbols of the build where it is known."""
     from edgeq.codegen.tree import MANIFEST_NAME, Manifest
     from edgeq.measure.measurement import MemoryUse
 
     if firmware is None:
-        return generate(model, target).manifest, None
+        return generate(model, target).manifest, None, {}
     if isinstance(firmware, Path):
         from edgeq.toolchains import elf
 
         try:
             manifest = Manifest.from_json((firmware / MANIFEST_NAME).read_text("utf-8"))
-            usage = elf.usage(elf.read((firmware / "firmware.elf").read_bytes()), target)
+            read = elf.read((firmware / "firmware.elf").read_bytes())
+            usage, symbols = elf.usage(read, target), read.symbols
         except (OSError, ValueError, KeyError, TypeError) as failed:
             raise InputFileError(
                 f"is not the folder of a build: {failed}",
@@ -423,7 +427,7 @@ def _built(firmware: Firmware | Path | None, model: Model, target: Target) -> tu
                 next_step="give the folder that `edgeq build -o` wrote",
             ) from failed
     else:
-        manifest, usage = firmware.manifest, firmware.usage
+        manifest, usage, symbols = firmware.manifest, firmware.usage, firmware.symbols
     if manifest.model_sha256 != model.graph.sha256:
         raise NegativeResult(
             f"the firmware was built from another model: sha256 {manifest.model_sha256[:16]}…, "
@@ -431,7 +435,7 @@ def _built(firmware: Firmware | Path | None, model: Model, target: Target) -> tu
             where=str(firmware) if isinstance(firmware, Path) else manifest.model_name,
             next_step="build it again from this model",
         )
-    return manifest, MemoryUse(
+    memory = MemoryUse(
         arena_bytes=usage.arena_bytes,
         weights_bytes=usage.weights_bytes,
         stack_reserved_bytes=usage.stack_bytes,
@@ -439,6 +443,7 @@ def _built(firmware: Firmware | Path | None, model: Model, target: Target) -> tu
         code_bytes=usage.code_bytes,
         flash_bytes=usage.flash_bytes,
     )
+    return manifest, memory, symbols
 
 
 def _image(image: str | Path | Image | Firmware, target: Target) -> Image:

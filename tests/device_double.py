@@ -28,6 +28,7 @@ class Behaviour:
     restart_at_run: bool = False
     corrupt_runs: int = 0  # give wrong outputs for so many inferences
     die_at_run: bool = False
+    fault_at_run: bool = False
     split_writes: bool = False
 
 
@@ -198,6 +199,9 @@ class DeviceDouble:
             os.close(self._master)
             self._master = -1
             self._stop.set()
+            return None
+        if self.behaviour.fault_at_run:
+            self._say("", "e-[HardFault pc=0x08001234 lr=0x08000ff1 cfsr=0x00010000]")
             return None
         self._compute()
         base = sum(self.firmware.layer_cycles) + 100

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from statistics import median
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from edgeq.codegen.tree import Manifest
-from edgeq.errors import DataError, NegativeResult
+from edgeq.errors import DataError, DeviceError, NegativeResult
 from edgeq.events import Listener, Notice, Progress, silent
 from edgeq.measure.comparison import Comparison, equal, real_values
 from edgeq.measure.inputs import Samples
@@ -59,6 +61,7 @@ class Setting:
         runs: inferences to time; each validated sample is one of them.
         cycle_model: of the virtual board.
         memory: from the build, where there was one.
+        symbols: of the build: name → (address, size); a crash is told with the function it was in.
     """
 
     port: str
@@ -69,6 +72,7 @@ class Setting:
     cycle_model: CycleModel | None = None
     memory: MemoryUse | None = None
     inference_timeout_s: float = INFERENCE_TIMEOUT_S
+    symbols: Mapping[str, tuple[int, int]] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,19 +125,24 @@ def profile(
     """
     if not subject.samples.arrays:
         raise DataError("there are no samples to run", next_step="give --samples 1 or more, or --data")
-    with Wire.open(setting.port, setting.baud, trace) as wire:
-        session = Session(wire)
-        info = session.info()
-        if info is None:
-            measured = _standard(session, setting, subject, listener)
-        else:
-            manifest = subject.manifest
-            check_model(info, manifest.model_sha256, manifest.model_name, subject.target.name)
-            _check_ends(info, manifest)
-            measured = _full(session, info, setting, subject, listener)
+    try:
+        with Wire.open(setting.port, setting.baud, trace) as wire:
+            measured = _converse(Session(wire), setting, subject, listener)
+    except DeviceError as failed:
+        raise _located(failed, setting.symbols) from failed
     for text in measured.notices:
         listener(Notice(text, "profile"))
     return measured
+
+
+def _converse(session: Session, setting: Setting, subject: Subject, listener: Listener) -> Measurement:
+    info = session.info()
+    if info is None:
+        return _standard(session, setting, subject, listener)
+    manifest = subject.manifest
+    check_model(info, manifest.model_sha256, manifest.model_name, subject.target.name)
+    _check_ends(info, manifest)
+    return _full(session, info, setting, subject, listener)
 
 
 def _full(session: Session, info: DeviceInfo, setting: Setting, subject: Subject, listener: Listener) -> Measurement:
@@ -251,6 +260,23 @@ def _measurement(
         memory=_memory(setting, manifest, None, None),
         energy=estimate_energy(subject.target, median(cycles) / clock_hz, clock_hz),
         cycle_model=setting.cycle_model if setting.provenance == "simulated" else None,
+    )
+
+
+def _located(failed: DeviceError, symbols: Mapping[str, tuple[int, int]]) -> DeviceError:
+    """The same error, with the function that a crash's program counter lies in."""
+    counter = re.search(r"pc=0x([0-9a-fA-F]{1,8})", str(failed.facts.get("fault", "")))
+    if counter is None:
+        return failed
+    pc = int(counter.group(1), 16)
+    inside = [name for name, (start, size) in symbols.items() if size and start <= pc < start + size]
+    if not inside:
+        return failed
+    return DeviceError(
+        f"{failed.what}, in {inside[0]}",
+        where=failed.where,
+        next_step=failed.next_step,
+        **{**failed.facts, "symbol": inside[0]},
     )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
-from edgeq.errors import ProtocolError
+from edgeq.errors import DeviceError, ProtocolError
 from edgeq.measure.port import SerialLike, explain, open_port
 
 # The device's command buffer in the MLPerf Tiny API (EE_CMD_SIZE), with the closing %.
@@ -22,6 +22,10 @@ READY = "m-ready"
 # A line from a device begins with one of these; what stands before it on a line is junk (boot loaders,
 # a modem manager's leftovers, a byte garbled by a clock change).
 _START = re.compile(r"(m-|e-\[)[^\r\n]*")
+# The last line of edgeq's firmware when the core has faulted; no `m-ready` follows.
+_FAULT = re.compile(
+    r"e-\[((?:NMI|HardFault|MemManage|BusFault|UsageFault|Exception \d+|Interrupt \d+) .*cfsr=0x[0-9a-fA-F]+)\]"
+)
 # Silence after which a device is taken to have said everything, in seconds.
 _QUIET_S = 0.12
 # What one reply may hold at most; a device that talks without end is not answering.
@@ -138,6 +142,7 @@ class Wire:
         Raises:
             ValueError: longer than the protocol allows.
             ProtocolError: no complete reply in time, or the device restarted meanwhile.
+            DeviceError: its firmware says that it has crashed.
             PortError: the port went away.
         """
         if len(text) + 1 > MAX_COMMAND_CHARS:
@@ -194,18 +199,31 @@ class Wire:
             word = start.group()
             if self._trace:
                 self._trace("<", word)
-            if word == "m-init-done":
-                raise ProtocolError(
-                    f"the board restarted while it should answer '{text}%'",
-                    where=self._name,
-                    next_step="look at its power supply and cable; if it always does so, the firmware faults",
-                    command=text,
-                    lines=lines,
-                )
+            self._check_alive(word, text)
             if word != READY:
                 lines.append(word)
             elif not expect or any(held.startswith((expect, "e-[")) for held in lines):
                 return Reply(text, tuple(lines))
+
+    def _check_alive(self, line: str, text: str) -> None:
+        """Raise when a line says that the board has restarted, or that its firmware has crashed."""
+        if line == "m-init-done":
+            raise ProtocolError(
+                f"the board restarted while it should answer '{text}%'",
+                where=self._name,
+                next_step="look at its power supply and cable; if it always does so, the firmware faults",
+                command=text,
+            )
+        fault = _FAULT.match(line)
+        if fault:
+            raise DeviceError(
+                f"the firmware crashed at '{text}%': {fault[1]}",
+                where=self._name,
+                next_step="`arm-none-eabi-addr2line -fe build/firmware.elf PC` names the place; reset the board "
+                "to go on",
+                command=text,
+                fault=fault[1],
+            )
 
     def _silent(self, text: str, timeout_s: float, lines: list[str], junk: list[str]) -> ProtocolError:
         """The error for a reply that didn't come or didn't end, with what was heard instead."""
@@ -216,7 +234,8 @@ class Wire:
             told = f"last heard: '{lines[-1]}'"
             step = "the device may be busy or have faulted: reset it and try again"
         elif garbled:
-            sample = "".join(c if c.isprintable() and c != "�" else "·" for c in garbled[-1][-40:])
+            heard = " | ".join(garbled[-3:])[-60:]
+            sample = "".join(c if c.isprintable() and c != "�" else "·" for c in heard)
             told = f"what came isn't the protocol: '{sample}'"
             step = (
                 "check the baud rate, and that edgeq's firmware is on the board (`edgeq flash`)"

@@ -75,7 +75,8 @@ def listing(
         table.add_column(
             heading,
             justify="right" if numeric else "left",
-            no_wrap=True,
+            # Rich takes room first from columns that may wrap; names have no spaces to wrap at, so they are cut.
+            no_wrap=bool(whole) or not elastic,
             overflow="ellipsis",
             min_width=max(widest, len(heading)) if whole else None,
         )

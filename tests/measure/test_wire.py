@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from device_double import Behaviour, DeviceDouble, Firmware
 
-from edgeq.errors import PortError, ProtocolError, UsageError
+from edgeq.errors import DeviceError, PortError, ProtocolError, UsageError
 from edgeq.measure.port import is_emulated, open_port
 from edgeq.measure.wire import Wire
 
@@ -79,6 +79,18 @@ def test_a_restart_is_noticed() -> None:
         pytest.raises(ProtocolError, match="restarted"),
     ):
         wire.command("edgeq run 1", expect="m-edgeq-cycles", timeout_s=2)
+
+
+def test_a_crash_of_the_firmware_is_told_at_once() -> None:
+    with (
+        DeviceDouble(behaviour=Behaviour(fault_at_run=True)) as device,
+        Wire.open(device.port, 115200) as wire,
+        pytest.raises(DeviceError, match="HardFault pc=0x08001234") as caught,
+    ):
+        started = time.monotonic()
+        wire.command("edgeq run 1", expect="m-edgeq-cycles", timeout_s=20)
+    assert time.monotonic() - started < 5
+    assert not isinstance(caught.value, ProtocolError)
 
 
 def test_a_port_that_goes_away_is_an_error_of_the_port() -> None:
