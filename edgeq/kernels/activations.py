@@ -53,6 +53,8 @@ def _row(op: str, max_version: int) -> Kernel:
             rules.types((INT8,), INT8),
             size_is_kept,
             rules.quantization_is_usable(0),
+            rules.factor_is_defined(0),
+            rules.activation_range_fits,
             rules.activations_come_from_the_arena,
         ),
         lower=_lower,

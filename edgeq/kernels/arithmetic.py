@@ -27,7 +27,11 @@ class Multiplier:
 
 
 def quantize_multiplier(real: float) -> Multiplier:
-    """A non-negative real factor as a Q31 multiplier and a power of two (`QuantizeMultiplier`)."""
+    """A non-negative real factor as a Q31 multiplier and a power of two (`QuantizeMultiplier`, double rounding).
+
+    Factors below 2**-32 become 0. The kernels' arithmetic has a meaning up to a shift of 30 (softmax: 31), which rules
+    see to.
+    """
     if real == 0.0:
         return Multiplier(0, 0)
     fraction, shift = math.frexp(real)
@@ -37,8 +41,6 @@ def quantize_multiplier(real: float) -> Multiplier:
         shift += 1
     if shift < -31:
         return Multiplier(0, 0)
-    if shift > 30:
-        return Multiplier((1 << 31) - 1, 30)
     return Multiplier(value, shift)
 
 

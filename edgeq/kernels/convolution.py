@@ -153,7 +153,9 @@ def convolution_rules(axis: int) -> tuple[Rule, ...]:
         rules.quantization_is_usable(0),
         weight_scales(axis),
         weights_are_symmetric,
+        rules.factor_is_defined(0, 1),
         bias_fits,
         rules.activation_is_known,
+        rules.activation_range_fits,
         rules.activations_come_from_the_arena,
     )

@@ -138,8 +138,24 @@ _RULES = (
     shapes_broadcast,
     rules.quantization_is_usable(0, 1),
     rules.activation_is_known,
+    rules.activation_range_fits,
     rules.activations_come_from_the_arena,
 )
+
+
+def sums_fit_output(graph: Graph, op: Op) -> Facts | None:
+    """The output's scale {scale} is less than 2**-19 of an input's; the reference has no arithmetic for that: convert
+    the model again."""
+    a, b, out = graph.input_of(op, 0), graph.input_of(op, 1), graph.output_of(op)
+    assert a is not None and b is not None
+    s0, s1, s_out = (float(arithmetic.scale_of(t)) for t in (a, b, out))
+    # add.cc: QuantizeMultiplierSmallerThanOneExp ends the process otherwise.
+    if 2 * max(s0, s1) / ((1 << _ADD_HEADROOM_BITS) * s_out) < 1:
+        return None
+    return {"scale": s_out}
+
+
+_ADD_RULES = (*_RULES, sums_fit_output)
 
 
 def shapes_are_equal(graph: Graph, op: Op) -> Facts | None:
@@ -149,10 +165,10 @@ def shapes_are_equal(graph: Graph, op: Op) -> Facts | None:
     return None if a.shape == b.shape else {"a": list(a.shape), "b": list(b.shape)}
 
 
-def output_is_not_finer(graph: Graph, op: Op) -> Facts | None:
-    """The output's scale {scale} is so fine that sums are shifted to the left; the portable kernel takes that."""
-    shift = _add_scales(graph, op)[2].shift
-    return None if shift <= 0 else {"scale": float(arithmetic.scale_of(graph.output_of(op)))}
+def shifts_are_moderate(graph: Graph, op: Op) -> Facts | None:
+    """Its scales ask for shifts by {shifts} bits, not 0 to 30 to the right; the portable kernel takes that."""
+    shifts = [-m.shift for m in _add_scales(graph, op)]
+    return None if all(0 <= s <= 30 for s in shifts) else {"shifts": shifts}
 
 
 KERNELS = (
@@ -163,7 +179,7 @@ KERNELS = (
         max_version=4,
         requires=("dsp",),
         sources=("dsp/edgeq_dsp.h", "dsp/add_s8_dsp.c"),
-        rules=(*_RULES, shapes_are_equal, output_is_not_finer),
+        rules=(*_ADD_RULES, shapes_are_equal, shifts_are_moderate),
         lower=_lower_add,
         why="equal shapes: one loop, rounding by SMMULR",
     ),
@@ -173,7 +189,7 @@ KERNELS = (
         types="int8",
         max_version=4,
         sources=("portable/binary_s8.c",),
-        rules=_RULES,
+        rules=_ADD_RULES,
         lower=_lower_add,
         why="every core; broadcasting",
     ),
@@ -183,7 +199,7 @@ KERNELS = (
         types="int8",
         max_version=5,
         sources=("portable/binary_s8.c",),
-        rules=_RULES,
+        rules=(*_RULES, rules.factor_is_defined(0, 1)),
         lower=_lower_mul,
         why="every core; broadcasting",
     ),

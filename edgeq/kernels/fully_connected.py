@@ -89,8 +89,10 @@ RULES = (
     weights_are_plain,
     rules.quantization_is_usable(0),
     weight_scales(axis=0),
+    rules.factor_is_defined(0, 1),
     bias_fits,
     rules.activation_is_known,
+    rules.activation_range_fits,
     rules.activations_come_from_the_arena,
 )
 

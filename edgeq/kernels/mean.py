@@ -83,6 +83,7 @@ KERNELS = (
             rules.rank(0, (1, 2, 3, 4, 5, 6)),
             axes_are_valid,
             rules.quantization_is_usable(0),
+            rules.factor_is_defined(0),
             rules.activations_come_from_the_arena,
         ),
         lower=_lower,

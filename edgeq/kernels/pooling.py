@@ -39,6 +39,7 @@ _COMMON = (
     rules.quantization_is_usable(0),
     rules.same_quantization,
     rules.activation_is_known,
+    rules.activation_range_fits,
     rules.activations_come_from_the_arena,
 )
 

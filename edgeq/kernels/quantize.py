@@ -58,14 +58,14 @@ def _input(graph: Graph, op: Op) -> Tensor:
     return tensor
 
 
-def _rules(inputs: tuple[DType, ...], outputs: tuple[DType, ...], quantization: Rule) -> tuple[Rule, ...]:
+def _rules(inputs: tuple[DType, ...], outputs: tuple[DType, ...], *quantization: Rule) -> tuple[Rule, ...]:
     return (
         rules.arity(1, 1),
         rules.shapes_are_static,
         rules.nothing_is_empty,
         rules.types((inputs,), outputs),
         size_is_kept,
-        quantization,
+        *quantization,
         rules.activations_come_from_the_arena,
     )
 
@@ -77,7 +77,7 @@ def input_is_per_tensor(graph: Graph, op: Op) -> dict[str, object] | None:
     return None if sound else {"tensor": tensor.name}
 
 
-_BOTH = rules.quantization_is_usable(0)
+_BOTH = (rules.quantization_is_usable(0), rules.factor_is_defined(0))
 _OUT = rules.quantization_is_usable()
 
 
@@ -111,9 +111,9 @@ def _row(
 
 # The row that asks least stands last: its violations are what users read.
 KERNELS = (
-    _row("QUANTIZE", "edgeq_rescale_s8", "portable/rescale.c", _rules(INT8, INT8, _BOTH), _lower_rescale),
-    _row("QUANTIZE", "edgeq_rescale_u8_s8", "portable/rescale.c", _rules(_UINT8, INT8, _BOTH), _lower_rescale),
-    _row("QUANTIZE", "edgeq_rescale_s8_u8", "portable/rescale.c", _rules(INT8, _UINT8, _BOTH), _lower_rescale),
+    _row("QUANTIZE", "edgeq_rescale_s8", "portable/rescale.c", _rules(INT8, INT8, *_BOTH), _lower_rescale),
+    _row("QUANTIZE", "edgeq_rescale_u8_s8", "portable/rescale.c", _rules(_UINT8, INT8, *_BOTH), _lower_rescale),
+    _row("QUANTIZE", "edgeq_rescale_s8_u8", "portable/rescale.c", _rules(INT8, _UINT8, *_BOTH), _lower_rescale),
     _row(
         "QUANTIZE",
         "edgeq_quantize_f32_s8",

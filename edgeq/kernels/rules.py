@@ -119,6 +119,38 @@ def activation_is_known(graph: Graph, op: Op) -> Facts | None:
     return {"activation": activation}
 
 
+def activation_range_fits(graph: Graph, op: Op) -> Facts | None:
+    """The output's scale {scale} is too fine for {activation}: its limit is more than 2**31 steps away, which the
+    reference refuses; convert the model again."""
+    activation = op.kind if op.kind in _LIMITS else op.text("fused_activation_function", "NONE")
+    scale = float(arithmetic.scale_of(graph.output_of(op)))
+    if _LIMITS.get(activation, 0.0) / scale < (1 << 31) - 1024:  # 1024: float32 rounding and the zero point
+        return None
+    return {"activation": activation, "scale": scale}
+
+
+_LIMITS = {"RELU6": 6.0, "RELU_N1_TO_1": 1.0}
+
+
+def factor_is_defined(*positions: int) -> Rule:
+    """A rule: the product of these inputs' scales over the output's stays where a Q31 multiplier has a meaning."""
+
+    def effective_scale_is_defined(graph: Graph, op: Op) -> Facts | None:
+        """The scales of its tensors make a factor of {factor}; from 2**30 on the reference's arithmetic is undefined:
+        convert the model again."""
+        factor = 1.0 / float(arithmetic.scale_of(graph.output_of(op)))
+        for position in positions:
+            tensor = graph.input_of(op, position)
+            if tensor is not None and tensor.quant is not None:
+                factor *= float(tensor.quant.scale.max())
+        return None if factor < _LEAST_UNDEFINED_FACTOR else {"factor": f"{factor:.3g}"}
+
+    return effective_scale_is_defined
+
+
+_LEAST_UNDEFINED_FACTOR = float((1 << 30) - 64)  # less than 2**30 even after rounding to 31 bits or to float32
+
+
 def rank(position: int, allowed: tuple[int, ...]) -> Rule:
     """A rule: how many dimensions an input has."""
 

@@ -25,12 +25,12 @@ def output_is_probability(graph: Graph, op: Op) -> Facts | None:
 
 
 def beta_is_usable(graph: Graph, op: Op) -> Facts | None:
-    """beta is {beta} with an input scale of {scale}; their product must be positive and make a left shift of at most
-    31 bits: convert the model again."""
+    """beta is {beta} with an input scale of {scale}; their product must be more than 2**-26, below which the reference
+    has no arithmetic: convert the model again."""
     inp = graph.input_of(op, 0)
     assert inp is not None
     beta = _beta(op)
-    if math.isfinite(beta) and beta > 0 and 0 <= _scaling(inp, beta).shift <= 31:
+    if math.isfinite(beta) and beta * float(arithmetic.scale_of(inp)) * (1 << (31 - _INTEGER_BITS)) > 1:
         return None
     return {"beta": beta, "scale": float(arithmetic.scale_of(inp))}
 

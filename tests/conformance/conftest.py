@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from conformance.machine import CoreMachine, HostMachine, Machine, NotHere
+from conformance.machine import CoreMachine, HostMachine, Machine, NotHereError, SanitizedMachine
 
 from edgeq import registry
 
 _MAKERS = {
     "host": HostMachine,
+    "sanitized": SanitizedMachine,
     "core": lambda folder: CoreMachine("gcc", folder=folder),
     "core-zig": lambda folder: CoreMachine("zig", folder=folder),
     "core-portable": lambda folder: CoreMachine("gcc", special=False, folder=folder),
@@ -32,6 +33,6 @@ def machine(
     if name not in machines:
         try:
             machines[name] = _MAKERS[name](tmp_path_factory.mktemp(name))
-        except NotHere as missing:
+        except NotHereError as missing:
             pytest.skip(str(missing))
     return machines[name]

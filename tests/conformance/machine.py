@@ -39,7 +39,7 @@ _STRICT = ("-std=c11", "-Wall", "-Wextra", "-Werror")
 _TARGET = "nucleo-l4r5zi"
 
 
-class NotHere(Exception):
+class NotHereError(Exception):
     """The machine needs a tool that isn't installed; the message says which."""
 
 
@@ -218,6 +218,85 @@ class HostModel:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
+class SanitizedMachine:
+    """This computer with gcc's address and undefined-behaviour sanitizers: a program per model, any finding is its end.
+
+    The arena is a block of the heap of exactly its size, so a byte read or written beyond it is found.
+
+    Raises:
+        NotHereError: gcc isn't installed.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder or Path(mkdtemp(prefix="edgeq-sanitized-"))
+        self.core = portable(board().core)
+        gcc = shutil.which("gcc")
+        if gcc is None:
+            raise NotHereError("gcc is not on PATH")
+        self._cc = (gcc, *_STRICT, "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+        self._kernels = _Kernels(self._cc, self._folder)
+        self._count = 0
+
+    def load(self, graph: Graph) -> SanitizedModel:
+        """See Machine."""
+        program, plan, files = generate(graph, self.core)
+        self._count += 1
+        folder = self._folder / f"case{self._count}"
+        _write({k: v for k, v in files.items() if k.endswith(".h") or k == "model.c"}, folder)
+        (folder / "main.c").write_text(_MAIN)
+        output = folder / "model"
+        _run([*self._cc, "-I.", "main.c", "model.c", *self._kernels.objects(files), "-o", output], folder)
+        return SanitizedModel(graph, program, output, folder)
+
+
+_MAIN = """
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "model.h"
+int main(void) {
+  uint8_t *arena = aligned_alloc(16, MODEL_ARENA_BYTES);
+  memset(arena, 0xA5, MODEL_ARENA_BYTES);
+  for (unsigned i = 0; i < MODEL_INPUT_COUNT; ++i) {
+    if (fread(model_input(arena, i), 1, model_inputs[i].bytes, stdin) != model_inputs[i].bytes) return 2;
+  }
+  model_invoke(arena);
+  for (unsigned i = 0; i < MODEL_OUTPUT_COUNT; ++i) {
+    fwrite(model_output(arena, i), 1, model_outputs[i].bytes, stdout);
+  }
+  free(arena);
+  return 0;
+}
+"""
+
+
+class SanitizedModel:
+    """A program made from a model."""
+
+    def __init__(self, graph: Graph, program: Program, path: Path, folder: Path) -> None:
+        self.graph = graph
+        self.program = program
+        self._path = path
+        self._folder = folder
+
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        """See Loaded."""
+        data = b"".join(np.ascontiguousarray(a).tobytes() for a in inputs)
+        done = subprocess.run([self._path], input=data, capture_output=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr.decode(errors="replace")[-3000:]
+        outputs, start = [], 0
+        for index in self.graph.outputs:
+            tensor = self.graph.tensors[index]
+            values = np.frombuffer(done.stdout[start : start + tensor.size_bytes], tensor.dtype.numpy)
+            outputs.append(values.reshape(tensor.shape))
+            start += tensor.size_bytes
+        return outputs
+
+    def close(self) -> None:
+        """See Loaded."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
 _FLASH, _RAM, _STACK, _RETURN = 0x0800_0000, 0x2000_0000, 0x3000_0000, 0x0700_0000
 _STACK_BYTES = 4096
 _SCRIPT = f"""
@@ -238,7 +317,7 @@ class CoreMachine:
         special: whether kernels may use what the core has beyond Thumb.
 
     Raises:
-        NotHere: the compiler or the emulator isn't installed.
+        NotHereError: the compiler or the emulator isn't installed.
     """
 
     def __init__(self, toolchain: str = "gcc", special: bool = True, folder: Path | None = None) -> None:
@@ -248,14 +327,14 @@ class CoreMachine:
             import elftools  # noqa: F401
             import unicorn  # noqa: F401
         except ImportError as missing:
-            raise NotHere(f"{missing.name} is not installed") from missing
+            raise NotHereError(f"{missing.name} is not installed") from missing
         self._gcc = toolchain == "gcc"
         runtime = resources.folder("firmware_templates") / "runtime" / "libc"
         common = (*_STRICT, "-O2", "-g0", "-ffreestanding", "-ffunction-sections", "-fdata-sections", f"-I{runtime}")
         if self._gcc:
             program = shutil.which("arm-none-eabi-gcc")
             if program is None:
-                raise NotHere("arm-none-eabi-gcc is not on PATH")
+                raise NotHereError("arm-none-eabi-gcc is not on PATH")
             self._cc: tuple[str, ...] = (program, *gcc_machine_flags(board()), *GCC_C_FLAGS, *common)
         else:
             zig = (sys.executable, "-m", "ziglang")

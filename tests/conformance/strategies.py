@@ -23,17 +23,20 @@ _PADDINGS = st.sampled_from(("SAME", "VALID"))
 
 
 def _output_scale(draw: st.DrawFn, product: float, depth: int) -> float:
-    """Mostly one that spreads the results over int8; sometimes one that makes the effective scale ≥ 1 or tiny."""
-    kind = draw(st.integers(0, 7))
+    """Mostly one that spreads the results over int8; sometimes one that makes the effective scale ≥ 1 or tiny, or so
+    large or tiny that the multiplier saturates."""
+    kind = draw(st.integers(0, 8))
     if kind == 0:
         return float32(product * draw(scales(-6, 0)))
     if kind == 1:
         return float32(product * draw(scales(16, 30)))
+    if kind == 2:
+        return float32(product * draw(scales(-34, 38)))
     return float32(product * max(depth, 1) ** 0.5 * draw(scales(3, 9)))
 
 
 def _bias(draw: st.DrawFn, rng: np.random.Generator, channels: int, depth: int) -> Any:
-    reach = draw(st.sampled_from((0, 1, 128 * depth, 128 * 128 * depth)))
+    reach = draw(st.sampled_from((0, 1, 128 * depth, 128 * 128 * depth, (1 << 31) - 1)))
     return rng.integers(-reach, reach + 1, channels)
 
 
@@ -43,7 +46,7 @@ def _weights(draw: st.DrawFn, rng: np.random.Generator, shape: tuple[int, ...], 
     if draw(st.booleans()):
         return T(shape, scale=draw(scales()), data=data)
     base = draw(scales())
-    spread = rng.uniform(-6, 6, shape[axis])
+    spread = rng.uniform(draw(st.sampled_from((-6, -6, -24))), 6, shape[axis])  # -24: channels that never change
     per_channel = [float32(base * 2.0**s) for s in spread]
     return T(shape, scale=per_channel, axis=axis, data=data)
 
@@ -53,8 +56,13 @@ def _largest(scale: Any) -> float:
 
 
 @st.composite
-def convolutions(draw: st.DrawFn, depthwise: bool = False, most: int = 9) -> Case:
-    """CONV_2D, grouped too, or DEPTHWISE_CONV_2D."""
+def convolutions(draw: st.DrawFn, depthwise: bool = False, most: int = 9, fixed_filter: int = 0) -> Case:
+    """CONV_2D, grouped too, or DEPTHWISE_CONV_2D.
+
+    Args:
+        fixed_filter: 1 or 3 for the shapes that have kernels of their own: 1x1, or depthwise 3x3, over four channels
+            or a multiple.
+    """
     rng = draw(rngs())
     in_h, in_w = draw(st.integers(1, most)), draw(st.integers(1, most))
     filter_h, filter_w = draw(st.integers(1, 4)), draw(st.integers(1, 4))
@@ -62,6 +70,10 @@ def convolutions(draw: st.DrawFn, depthwise: bool = False, most: int = 9) -> Cas
         filter_h = filter_w = 1
     stride_h, stride_w = draw(st.integers(1, 3)), draw(st.integers(1, 3))
     dilation_h, dilation_w = (draw(st.integers(1, 3)), draw(st.integers(1, 3))) if draw(st.booleans()) else (1, 1)
+    if fixed_filter:
+        filter_h = filter_w = fixed_filter
+        dilation_h = dilation_w = 1
+        stride_h = stride_w = 1 if fixed_filter == 1 else draw(st.integers(1, 2))
     padding = draw(_PADDINGS)
     sizes = (in_h, filter_h, stride_h, dilation_h), (in_w, filter_w, stride_w, dilation_w)
     out_h, out_w = (arithmetic.output_size(*size, padding) for size in sizes)
@@ -80,12 +92,16 @@ def convolutions(draw: st.DrawFn, depthwise: bool = False, most: int = 9) -> Cas
     if depthwise:
         in_c = draw(st.sampled_from((1, 2, 3, 4, 5, 8, 12, 16)))
         multiplier = draw(st.sampled_from((1, 1, 1, 2, 3, 4)))
+        if fixed_filter:
+            in_c, multiplier = draw(st.sampled_from((4, 8, 12))), 1
         out_c = in_c * multiplier
         options["depth_multiplier"] = multiplier
         shape, depth, axis = (1, filter_h, filter_w, out_c), filter_h * filter_w, 3
     else:
         groups = draw(st.sampled_from((1, 1, 1, 1, 2, 3)))
         group = draw(st.sampled_from((1, 2, 3, 4, 5, 7, 8, 12, 16)))
+        if fixed_filter:
+            groups, group = 1, draw(st.sampled_from((4, 8, 12, 16)))
         out_c = groups * draw(st.sampled_from((1, 2, 3, 4, 5, 6, 8, 9)))
         in_c = group * groups
         shape, depth, axis = (out_c, filter_h, filter_w, group), filter_h * filter_w * group, 0
@@ -185,8 +201,12 @@ def elementwise(draw: st.DrawFn, kind: str) -> Case:
     rng = draw(rngs())
     a, b, shape = _broadcastable(draw)
     sa, sb = draw(scales(-12, 4)), draw(scales(-12, 4))
+    if draw(st.integers(0, 5)) == 0:
+        sa = float32(sb * draw(scales(-36, 36)))
     typical = max(sa, sb) if kind == "ADD" else sa * sb * 64
-    s_out = float32(typical * draw(scales(-3, 3)))
+    # ADD's reference ends the process when 2 * max(s) / 2**20 isn't smaller than the output's scale.
+    reach = draw(st.sampled_from(((-3, 3), (-3, 3), (-18, 30) if kind == "ADD" else (-40, 36))))
+    s_out = float32(typical * draw(scales(*reach)))
     constant = draw(st.sampled_from((-1, -1, 0, 1)))
     parts = []
     for position, (dims, scale) in enumerate(((a, sa), (b, sb))):
@@ -347,6 +367,8 @@ def reshapes(draw: st.DrawFn) -> Case:
 OPERATORS: dict[str, st.SearchStrategy[Case]] = {
     "CONV_2D": convolutions(),
     "DEPTHWISE_CONV_2D": convolutions(depthwise=True),
+    "CONV_2D, 1x1": convolutions(fixed_filter=1),
+    "DEPTHWISE_CONV_2D, 3x3": convolutions(depthwise=True, fixed_filter=3),
     "FULLY_CONNECTED": fully_connected(),
     "AVERAGE_POOL_2D": pools("AVERAGE_POOL_2D"),
     "MAX_POOL_2D": pools("MAX_POOL_2D"),
