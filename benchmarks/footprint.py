@@ -97,7 +97,7 @@ def measure(board: Target) -> Footprint:
     kernels = kernel_sizes(tree, board)
 
     def code(usage: Usage, of: Program) -> int:
-        return usage.code_bytes - of.constant_bytes("parameters") - sum(kernels.get(s, 0) for s in of.sources)
+        return usage.code_bytes - sum(kernels.get(s, 0) for s in of.sources)
 
     layer = -(-(code(many, longer) - code(one, program)) // 20)
     image = 16 * CHANNELS

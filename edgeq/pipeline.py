@@ -440,6 +440,7 @@ def _built(
         weights_bytes=usage.weights_bytes,
         stack_reserved_bytes=usage.stack_bytes,
         ram_bytes=usage.ram_bytes,
+        parameter_bytes=usage.parameter_bytes,
         code_bytes=usage.code_bytes,
         flash_bytes=usage.flash_bytes,
     )

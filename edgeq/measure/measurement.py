@@ -74,6 +74,7 @@ class MemoryUse:
     ram_bytes: int | None = None
     code_bytes: int | None = None
     flash_bytes: int | None = None
+    parameter_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -203,6 +204,7 @@ class Measurement:
             "stack_reserved_bytes": m.stack_reserved_bytes,
             "ram_bytes": m.ram_bytes,
             "weights_bytes": m.weights_bytes,
+            "parameter_bytes": m.parameter_bytes,
             "code_bytes": m.code_bytes,
             "flash_bytes": m.flash_bytes,
         }

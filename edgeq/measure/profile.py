@@ -321,6 +321,7 @@ def _memory(setting: Setting, manifest: Manifest, stack: int | None, reserved: i
         stack_reserved_bytes=reserved if reserved is not None else (built.stack_reserved_bytes if built else None),
         ram_bytes=built.ram_bytes if built else None,
         code_bytes=built.code_bytes if built else None,
+        parameter_bytes=built.parameter_bytes if built else None,
         flash_bytes=built.flash_bytes if built else None,
     )
 

@@ -22,6 +22,7 @@ def build_text(
     rows: list[tuple[str, RenderableType, Provenance | None]] = [
         ("flash", _of(u.flash_bytes, target.flash_bytes), None),
         ("  weights", format_bytes(u.weights_bytes), None),
+        ("  parameters", format_bytes(u.parameter_bytes), None),
         ("  code", format_bytes(u.code_bytes), None),
         ("RAM", _of(u.ram_bytes, target.ram_bytes), None),
         ("  arena", format_bytes(u.arena_bytes), None),
@@ -44,6 +45,7 @@ def build_json(firmware: Firmware, target: Target, paths: Mapping[str, Path]) ->
         "memory": {
             "flash_bytes": u.flash_bytes,
             "weights_bytes": u.weights_bytes,
+            "parameter_bytes": u.parameter_bytes,
             "code_bytes": u.code_bytes,
             "ram_bytes": u.ram_bytes,
             "arena_bytes": u.arena_bytes,

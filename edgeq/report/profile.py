@@ -87,7 +87,7 @@ def _memory(m: Measurement) -> list[tuple[str, RenderableType, Provenance | None
             (
                 "flash",
                 f"{format_bytes(u.flash_bytes)}: weights {format_bytes(u.weights_bytes)}, "
-                f"code {format_bytes(u.code_bytes)}",
+                f"parameters {format_bytes(u.parameter_bytes or 0)}, code {format_bytes(u.code_bytes)}",
                 None,
             )
         )

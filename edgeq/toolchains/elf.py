@@ -132,13 +132,13 @@ def usage(elf: Elf, target: Target) -> Usage:
     ram = [m for m in target.soc.memory if m.kind == "ram"]
     in_ram = [s for s in elf.sections if any(m.base <= s.address < m.base + m.size_bytes for m in ram)]
     sizes = {s.name: s.size_bytes for s in elf.sections}
-    weights_bytes = sizes.get(".model_weights", 0)
+    weights_bytes, parameter_bytes = sizes.get(".model_weights", 0), sizes.get(".model_parameters", 0)
     return Usage(
         flash_bytes=len(content),
         weights_bytes=weights_bytes,
-        code_bytes=len(content) - weights_bytes,
+        parameter_bytes=parameter_bytes,
+        code_bytes=len(content) - weights_bytes - parameter_bytes,
         ram_bytes=sum(s.size_bytes for s in in_ram),
         arena_bytes=elf.symbols.get("model_arena", (0, 0))[1],
         stack_bytes=sizes.get(".stack", 0),
-        parameter_bytes=sizes.get(".model_parameters", 0),
     )

@@ -14,22 +14,22 @@ class Usage:
 
     Attributes:
         flash_bytes: all that is programmed: code, constants, weights and the start values of data.
-        weights_bytes: the constants of the model (section `.model_weights`).
-        code_bytes: flash_bytes - weights_bytes.
+        weights_bytes: the model's weights and biases as packed (section `.model_weights`).
+        parameter_bytes: the model's other constants (section `.model_parameters`: multipliers and shifts, one set per
+            channel or tensor).
+        code_bytes: everything else: instructions, parameter structs, tables, the start values of data.
         ram_bytes: data + bss + arena + reserved stack.
         arena_bytes: size of the arena's symbol.
         stack_bytes: what the linker script reserves for the stack.
-        parameter_bytes: the model's other constants (section `.model_parameters`: multipliers and shifts per
-            channel); part of code_bytes.
     """
 
     flash_bytes: int
     weights_bytes: int
+    parameter_bytes: int
     code_bytes: int
     ram_bytes: int
     arena_bytes: int
     stack_bytes: int
-    parameter_bytes: int = 0
 
 
 @dataclass(frozen=True)

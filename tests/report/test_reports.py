@@ -44,7 +44,7 @@ MEASUREMENT = Measurement(
         LayerTime(Layer(0, "DEPTHWISE_CONV_2D", f"a/very/long/{'scope/' * 5}conv;b", "k_s8", 320_000, 64), 818_669),
         LayerTime(Layer(1, "RESHAPE", "flat", "", 0, 0), 33),
     ),
-    memory=MemoryUse(16_512, 25_136, 628, 2_048, 19_856, 21_996, 47_132),
+    memory=MemoryUse(16_512, 25_136, 628, 2_048, 19_856, 15_072, 47_132, 6_924),
     energy=Energy(2417.5, 42.0, 6.0, "a source"),
     cycle_model=CycleModel("cortex-m4 r1", "-9 to -1 %"),
 )  # fmt: skip
