@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -30,16 +31,33 @@ def built(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def boards() -> set[str]:
-    """Processes of virtual boards on this machine."""
+def boards_of(parent: int) -> set[int]:
+    """Processes of virtual boards that this process has started."""
     found = set()
     for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if b"edgeq.simulator" in (process / "cmdline").read_bytes():
-                found.add(process.name)
-        except OSError:
-            continue
+        with contextlib.suppress(OSError):
+            ours = f"PPid:\t{parent}\n" in (process / "status").read_text()
+            if ours and b"edgeq.simulator" in (process / "cmdline").read_bytes():
+                found.add(int(process.name))
     return found
+
+
+def gone(boards: set[int]) -> bool:
+    """Whether they have ended, soon."""
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        if not any(alive(board) for board in boards):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def alive(process: int) -> bool:
+    try:
+        # A zombie has no command line any more.
+        return b"edgeq.simulator" in Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 def test_flash_and_read_back(edgeq: Edgeq, built: Path) -> None:
@@ -92,7 +110,6 @@ def test_deploy_of_what_does_not_fit_builds_nothing(edgeq: Edgeq, model: Path, t
 
 @pytest.mark.parametrize("form", [[], ["--socket"]])
 def test_simulate_prints_a_port_that_profile_can_use(edgeq: Edgeq, model: Path, built: Path, form: list[str]) -> None:
-    before = boards()
     child = subprocess.Popen(
         [
             sys.executable,
@@ -117,15 +134,16 @@ def test_simulate_prints_a_port_that_profile_can_use(edgeq: Edgeq, model: Path, 
         assert said.json["memory"]["flash_bytes"] == (built / "firmware.bin").stat().st_size
         other = edgeq("profile", model, *TARGET, "--port", port, "--samples", "2")
         assert other.code == 0, other.err
+        boards = boards_of(child.pid)
+        assert boards
     finally:
         child.send_signal(signal.SIGINT)
         assert child.wait(20) == 130
-    assert boards() <= before
+    assert gone(boards)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_no_board_outlives_its_command(built: Path, number: signal.Signals) -> None:
-    before = boards()
     child = subprocess.Popen(
         [sys.executable, "-c", "from edgeq.cli.main import run; run()", "simulate", built, *TARGET],
         stdout=subprocess.PIPE,
@@ -133,13 +151,11 @@ def test_no_board_outlives_its_command(built: Path, number: signal.Signals) -> N
     )
     assert child.stdout is not None
     child.stdout.readline()
-    assert boards() - before
+    boards = boards_of(child.pid)
+    assert boards
     child.send_signal(number)
     assert child.wait(20) == (143 if number == signal.SIGTERM else -9)
-    end = time.monotonic() + 10
-    while boards() - before and time.monotonic() < end:
-        time.sleep(0.1)
-    assert not boards() - before
+    assert gone(boards)
 
 
 def test_a_fault_of_the_firmware_is_told_with_its_place(model: Path) -> None:
