@@ -76,6 +76,7 @@ class VirtualBoard:
         self._flash = next(m for m in target.soc.memory if m.kind == "flash")
         self._ram = tuple(m for m in target.soc.memory if m.kind == "ram")
         self._make(listener, cache)
+        self._check_vectors(image)
         self.program(0, image)
         self.reset()
 
@@ -105,6 +106,7 @@ class VirtualBoard:
             flash_write=self._flash_write,
             flash_erase=self._flash_erase,
             clock_changed=self._clock_changed,
+            timer_divider=self._timer_divider,
             wake=self._look_again,
         )
         console_name = self.target.board.console.peripheral
@@ -153,8 +155,6 @@ class VirtualBoard:
                 f"the image needs {offset + len(data)} bytes but the flash has {self._flash.size_bytes}",
                 where=self.target.name,
             )
-        if offset == 0 and len(data) >= 8:
-            self._check_vectors(data)
         memory = self._engine.memory(self._flash.base)
         if offset == 0 and not any(memory[:64]):
             memory[:] = b"\xff" * len(memory)  # never programmed: erased flash reads as ones
@@ -268,6 +268,10 @@ class VirtualBoard:
     def _clock_changed(self, core_hz: int) -> None:
         self.core_hz = core_hz
         self._check_clock()
+
+    def _timer_divider(self) -> int:
+        clocks = self._bus.clocks
+        return clocks.timer_divider() if clocks is not None else 1
 
     def _check_clock(self) -> None:
         """A flash that is read faster than it can answer gives garbage on silicon: say so instead of running on."""

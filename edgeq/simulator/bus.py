@@ -49,7 +49,7 @@ class Bus:
         self._listener = listener
         self._slots: dict[int, Device] = {}
         self._silent: set[str] = set()
-        self._clocks = next((d for d in self.devices.values() if isinstance(d, Rcc)), None)
+        self.clocks = next((d for d in self.devices.values() if isinstance(d, Rcc)), None)
         for device in self.devices.values():
             for slot in range(device.row.base // _SLOT, -(-(device.row.base + device.row.size_bytes) // _SLOT)):
                 self._slots[slot] = device
@@ -95,6 +95,8 @@ class Bus:
         """
         device = self._slots.get(address // _SLOT)
         if device is not None:
+            if not device.writable:
+                raise UnansweredError(address, size, write=True)
             if not self._off(device):
                 device.write(address - device.row.base, size, value)
         elif private_bus.BASE <= address < private_bus.BASE + private_bus.SIZE:
@@ -104,9 +106,9 @@ class Bus:
 
     def _off(self, device: Device) -> bool:
         enable = device.row.clock_enable
-        if enable is None or self._clocks is None:
+        if enable is None or self.clocks is None:
             return False
-        if self._clocks.words.get(enable.register, 0) >> enable.bit & 1:
+        if self.clocks.words.get(enable.register, 0) >> enable.bit & 1:
             return False
         if device.row.name not in self._silent:
             self._silent.add(device.row.name)

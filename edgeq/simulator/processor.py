@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from unicorn import arm_const
+from unicorn import UcError, arm_const
 
 from edgeq.simulator import faults, private_bus
 from edgeq.simulator import nvic as n
@@ -75,8 +75,8 @@ class Processor:
                 device.advance(now, self.asleep)
             if self._take_exception():
                 self.asleep = False
-            elif self.asleep and (self._nvic.waiting() or self._event):
-                self.asleep = self._event = False  # WFI ends though the interrupt is masked
+            elif self.asleep and self._nvic.waiting():
+                self.asleep = False  # WFI ends though the interrupt is masked
             if self.asleep or now >= end:
                 return
             state.deadline = earliest(self._bus, self._private, end)
@@ -205,22 +205,25 @@ class Processor:
             self._undefined()
 
     def _undefined(self) -> None:
-        uc = self._engine.uc
         if self._pc in (0xFFFF_FFFE, 0xFFFF_FFFF):
             self._bad_access("fetch", self._pc, 2)
-            return
-        hint = int.from_bytes(uc.mem_read(self._pc - 2, 2), "little")
-        if hint in (_YIELD, _WFE, _SEV):
-            if hint == _WFE and not self._event:
-                self.asleep = True
-            self._event = hint == _SEV
             return
         if not self._exceptions.registers()["xpsr"] & 1 << 24:
             bit, words = faults.INVALID_STATE, "branch to an even address (ARM state, which this core has not)"
         else:
-            code = bytes(uc.mem_read(self._pc, 4)).hex(" ")
-            bit, words = faults.UNDEFINED, f"undefined instruction ({code})"
+            hint = int.from_bytes(self._code(self._pc - 2, 2), "little")
+            if hint in (_YIELD, _WFE, _SEV):
+                self.asleep = hint == _WFE and not self._event
+                self._event = hint == _SEV
+                return
+            bit, words = faults.UNDEFINED, f"undefined instruction ({self._code(self._pc, 4).hex(' ')})"
         self._fault(n.USAGE_FAULT, bit, "undefined-instruction", words)
+
+    def _code(self, address: int, size: int) -> bytes:
+        try:
+            return bytes(self._engine.uc.mem_read(address, size))
+        except UcError:
+            return b""
 
     def _unaligned(self) -> None:
         self._fault(
@@ -237,7 +240,8 @@ class Processor:
             words = f"jump to 0x{address:08X}, where there is no code"
             self._fault(n.BUS_FAULT, faults.INSTRUCTION_BUS, "bad-jump", words, address)
         elif stack and not self._in_ram(address):
-            self._fault(n.BUS_FAULT, faults.PRECISE, "stack-overflow", self._stack_words(sp), address)
+            words = self._stack_words(address if self._in_ram(sp) else sp)
+            self._fault(n.BUS_FAULT, faults.PRECISE, "stack-overflow", words, address)
         else:
             flash = (
                 " (flash is read-only unless it is being programmed)"

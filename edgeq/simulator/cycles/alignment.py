@@ -99,8 +99,9 @@ class AlignmentTracker:
             self._places[register] = None
         if base:
             place = self._place(base)
-            known = place is not None and update is not None and insn.cc == a.ARM_CC_AL
-            self._places[base] = _Place(place.origin, place.offset + update) if known else None
+            self._places[base] = None
+            if place is not None and update is not None and insn.cc == a.ARM_CC_AL:
+                self._places[base] = _Place(place.origin, place.offset + update)
         if moved is not None and insn.cc == a.ARM_CC_AL:
             self._places[operands[0].reg] = moved
 

@@ -78,7 +78,7 @@ class Instruction:
         loads: a single load that the next load or store may pipeline behind.
         pipelines: a single load or store that saves a cycle behind a load.
         refill: added when it branches.
-        written, address: registers written, and those that form its address.
+        written, address: registers written (a load: only what it loads), and those that form its address.
     """
 
     cycles: int
@@ -109,8 +109,8 @@ def describe(insn: Any, timing: Timing = TIMING) -> Instruction:
     if insn.id in _LOADS:
         if to_pc:
             return Instruction(2, refill=indirect, written=written, address=address)
-        update = bool(insn.writeback)
-        return Instruction(2, True, True, 0, written, address, base_update=update)
+        update = bool(insn.writeback)  # the new base is there early, what is loaded is not
+        return Instruction(2, True, True, 0, frozenset(registers[:1]), address, base_update=update)
     if insn.id in _STORES:
         indexed = any(o.type == a.ARM_OP_MEM and o.mem.index for o in operands)
         return Instruction(2 if indexed else 1, False, indexed, 0, written, address)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from edgeq.errors import TargetFileError
-from edgeq.simulator.peripherals.device import Device, Wires
+from edgeq.simulator.peripherals.device import Device, ReadOnly, Wires
 from edgeq.simulator.peripherals.stm32_timer import Timer
 from edgeq.simulator.peripherals.stm32l4_clocks import Flash, Pwr, Rcc
 from edgeq.simulator.peripherals.stm32l4_uart import Lpuart
@@ -13,6 +13,7 @@ from edgeq.target import Peripheral
 
 MODELS: Mapping[str, type[Device]] = {
     "memory": Device,
+    "read-only": ReadOnly,
     "stm32l4-rcc": Rcc,
     "stm32l4-pwr": Pwr,
     "stm32l4-flash": Flash,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from edgeq.target import Peripheral
 
@@ -22,6 +23,7 @@ class Wires:
         flash_write: let the firmware write to flash (programming), or not.
         flash_erase: (offset, size) sets that part of the flash to 0xFF.
         clock_changed: the core's clock is now that many Hz.
+        timer_divider: core cycles per clock of the timers on the first peripheral bus.
         wake: the board should look at devices and interrupts again.
     """
 
@@ -32,11 +34,18 @@ class Wires:
     flash_write: Callable[[bool], None]
     flash_erase: Callable[[int, int], None]
     clock_changed: Callable[[int], None]
+    timer_divider: Callable[[], int]
     wake: Callable[[], None]
 
 
 class Device:
-    """32-bit registers that keep what is written to them. Models override `load` and `store`."""
+    """32-bit registers that keep what is written to them. Models override `load` and `store`.
+
+    Attributes:
+        writable: a write to a block that isn't is a bus fault.
+    """
+
+    writable: ClassVar[bool] = True
 
     def __init__(self, row: Peripheral, wires: Wires) -> None:
         self.row = row
@@ -75,3 +84,9 @@ class Device:
 
     def advance(self, now: int, asleep: bool) -> None:
         """Time has passed; `asleep`: the core waits for an interrupt."""
+
+
+class ReadOnly(Device):
+    """Factory-programmed memory."""
+
+    writable = False

@@ -8,7 +8,7 @@ _CR1, _DIER, _SR, _EGR, _CNT, _PSC, _ARR = 0x00, 0x0C, 0x10, 0x14, 0x24, 0x28, 0
 
 
 class Timer(Device):
-    """Counts core cycles (the APB prescaler is taken as 1) divided by PSC + 1."""
+    """Counts the clock of the first peripheral bus (twice that where the bus is slower than the core) over PSC + 1."""
 
     def reset(self) -> None:
         """Stopped, at zero."""
@@ -20,7 +20,7 @@ class Timer(Device):
         return self.words.get(_ARR, 0xFFFF_FFFF) + 1
 
     def _divider(self) -> int:
-        return self.words.get(_PSC, 0) + 1
+        return (self.words.get(_PSC, 0) + 1) * self.wires.timer_divider()
 
     def _running(self) -> bool:
         return bool(self.words.get(_CR1, 0) & 1)

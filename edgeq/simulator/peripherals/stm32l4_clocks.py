@@ -42,6 +42,11 @@ class Rcc(Device):
         divider = self.words.get(_CFGR, 0) >> 4 & 15
         return hz >> ((0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 6, 7, 8, 9)[divider])
 
+    def timer_divider(self) -> int:
+        """Core cycles per timer clock: timers run at twice PCLK1 unless that is HCLK (RM0432 section 6.2.17)."""
+        prescaler = self.words.get(_CFGR, 0) >> 8 & 7
+        return 1 << max(0, prescaler - 4)
+
     def _msi_hz(self) -> int:
         control = self.words.get(_CR, 0)
         selected = control >> 4 & 15 if control & 8 else self.words.get(_CSR, 0) >> 8 & 15 or 6
