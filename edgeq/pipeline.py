@@ -13,6 +13,7 @@ used, so that `check` never loads what only `profile` needs.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -227,15 +228,20 @@ def simulate(
     target: TargetLike,
     *,
     socket: bool = False,
+    wait_states: int | None = None,
 ) -> Iterator[VirtualBoardProcess]:
-    """A virtual board that runs the image, for as long as the context lasts; `.port` is its console."""
+    """A virtual board that runs the image, for as long as the context lasts; `.port` is its console.
+
+    Args:
+        wait_states: of the flash, instead of the SoC's at its clock; 0 is ideal memory.
+    """
     from edgeq.runners.image import check_image
     from edgeq.runners.virtual import check_flash, virtual_board
 
     board = load_target(target)
     found = _image(image, board)
     check_image(found, board)
-    with virtual_board(found, board, elf=_elf(image), socket=socket) as running:
+    with virtual_board(found, board, elf=_elf(image), socket=socket, wait_states=wait_states) as running:
         check_flash(running, found)
         yield running
 
@@ -247,6 +253,7 @@ def profile(
     port: str = "",
     sim: bool = False,
     hardware: bool = False,
+    wait_states: int | None = None,
     firmware: Firmware | Path | None = None,
     data: str | Path = "",
     samples: int = 0,
@@ -263,6 +270,7 @@ def profile(
         sim: build the firmware and run it on a virtual board instead.
         hardware: a pseudo-terminal or loopback socket leads to a real board all the same (socat, ser2net), so
             its figures may be called measured.
+        wait_states: of the virtual board's flash, instead of the SoC's at its clock; 0 is ideal memory.
         firmware: what is on the device, for sizes: a product of `build`, or its folder.
         data: `.npz` or `.npy`, with `:ARRAY` to name one; seeded random samples otherwise.
         samples: to validate; 0 for 20, or fewer where they take long.
@@ -275,11 +283,14 @@ def profile(
     """
     if bool(port) == sim:
         raise UsageError("needs a device: either a port or a virtual board", next_step="give --port PORT or --sim")
+    if wait_states is not None and not sim:
+        raise UsageError("only a virtual board's wait states can be chosen", next_step="add --sim")
     read, board = read_model(model), load_target(target)
     if sim:
         built = firmware if firmware is not None else build(read, board, cache=cache, listener=listener)
-        with simulate(built, board) as running:
-            setting = _Setting(running.port, "simulated", f"virtual {board.board.title}", running)
+        with simulate(built, board, wait_states=wait_states) as running:
+            title = f"virtual {board.board.title}" + ("" if wait_states is None else f", {wait_states} wait states")
+            setting = _Setting(running.port, "simulated", title, running)
             return _measure(setting, read, board, built, (data, samples, runs, seed), trace, listener)
     from edgeq.measure.port import is_emulated
     from edgeq.runners import ports
@@ -333,14 +344,19 @@ def deploy(
     fit = after_build(fit, flash_bytes=usage.flash_bytes, weights_bytes=usage.weights_bytes, ram_bytes=usage.ram_bytes)
     wanted = (data, samples, runs, seed)
     if sim:
+        started = time.monotonic()
         with simulate(firmware, board) as running:
-            flashed = _flashed_virtually(running, firmware, board)
+            flashed = _flashed_virtually(running, firmware, board, time.monotonic() - started)
             setting = _Setting(running.port, "simulated", flashed.device.title, running)
             measured = _measure(setting, read, board, firmware, wanted, None, listener)
         return Deployment(fit, firmware, flashed, measured)
     flashed = flash(firmware, board, runner=runner, device=device, options=options, listener=listener)
+    if port in ("", "auto"):
+        from edgeq.runners import ports
+
+        port = ports.wait_for_console(board, flashed.device.id).device
     measured = profile(
-        read, board, port=port or "auto", firmware=firmware, data=data, samples=samples, runs=runs, seed=seed,
+        read, board, port=port, firmware=firmware, data=data, samples=samples, runs=runs, seed=seed,
         listener=listener,
     )  # fmt: skip
     return Deployment(fit, firmware, flashed, measured)
@@ -466,10 +482,10 @@ def _elf(image: str | Path | Image | Firmware) -> bytes:
     return bytes(getattr(image, "elf", b""))
 
 
-def _flashed_virtually(running: VirtualBoardProcess, firmware: Firmware, target: Target) -> FlashResult:
+def _flashed_virtually(running: VirtualBoardProcess, firmware: Firmware, target: Target, seconds: float) -> FlashResult:
     from edgeq.runners import virtual
     from edgeq.runners.contract import Device, FlashResult
 
     image = _image(firmware, target)
     device = Device(virtual.RUNNER.name, "virtual", f"virtual {target.board.title}", "this computer")
-    return FlashResult(device, image.base, len(image.data), True, virtual.check_flash(running, image), True, 0.0)
+    return FlashResult(device, image.base, len(image.data), True, virtual.check_flash(running, image), True, seconds)

@@ -22,6 +22,11 @@ from edgeq.cli import context
 @click.option(
     "--hardware", is_flag=True, help="A pseudo-terminal or local socket leads to a real board (socat, ser2net)."
 )
+@click.option(
+    "--wait-states",
+    type=click.IntRange(0, 15),
+    help="With --sim: of the flash, instead of the chip's at its clock; 0 is ideal memory.",
+)
 @context.sample_options
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the JSON report to this file too.")
 @click.option("--trace", is_flag=True, help="Show what goes over the wire on stderr.")
@@ -33,6 +38,7 @@ def command(
     sim: bool,
     firmware: Path | None,
     hardware: bool,
+    wait_states: int | None,
     data: str,
     samples: int,
     runs: int,
@@ -62,6 +68,7 @@ def command(
             port=port,
             sim=sim,
             hardware=hardware,
+            wait_states=wait_states,
             firmware=firmware,
             data=data,
             samples=samples,

@@ -123,6 +123,7 @@ def virtual_board(
     *,
     elf: bytes = b"",
     socket: bool = False,
+    wait_states: int | None = None,
 ) -> Iterator[VirtualBoardProcess]:
     """Start a virtual board with an image in its flash; it is ended when the context is left.
 
@@ -132,6 +133,7 @@ def virtual_board(
     Args:
         elf: names for fault messages.
         socket: the console on a loopback socket instead of a pseudo-terminal.
+        wait_states: of the flash, instead of the SoC's at its clock; 0 is ideal memory.
     """
     registry.require(registry.RUNNERS["virtual"], "a virtual board")
     flash = next(m for m in target.soc.memory if m.kind == "flash")
@@ -150,6 +152,8 @@ def virtual_board(
             argv += ["--elf", folder / "firmware.elf"]
         if socket:
             argv.append("--socket")
+        if wait_states is not None:
+            argv += ["--wait-states", str(wait_states)]
         own = _own_targets(target, folder)
         if own is not None:
             argv += ["--targets", own]
