@@ -72,6 +72,8 @@ def _legend(chart: ArenaChart) -> RenderableType:
     ]
     rows: list[list[RenderableType]] = []
     for i, row in enumerate(chart.rows):
+        # Whose scratch it is, the columns before say.
+        label = "" if row.kind == "scratch" else short_name(row.label)
         took = f", in place of {_LETTERS[row.in_place_of % len(_LETTERS)]}" if row.in_place_of >= 0 else ""
         rows.append(
             [
@@ -81,7 +83,7 @@ def _legend(chart: ArenaChart) -> RenderableType:
                 chart.columns[row.first],
                 chart.columns[row.last],
                 row.kind,
-                short_name(row.label) + took,
+                label + took,
             ]
         )
     return listing(columns, rows, elastic=("what",))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from edgeq import registry
@@ -70,3 +72,25 @@ def console_of(target: Target, ports: tuple[SerialPort, ...], serial_number: str
         next_step="plug the board in, name the port with --port, or use the virtual board with --sim",
         ports=[p.device for p in ports],
     )
+
+
+def wait_for_console(
+    target: Target,
+    serial_number: str = "",
+    *,
+    timeout_s: float = 15.0,
+    look: Callable[[], tuple[SerialPort, ...]] = present,
+) -> SerialPort:
+    """The same, for a board that has just been flashed: its ports go away and come back for a few seconds.
+
+    Raises:
+        PortError: not within `timeout_s`, or several.
+    """
+    end = time.monotonic() + timeout_s
+    while True:
+        try:
+            return console_of(target, look(), serial_number)
+        except PortError:
+            if time.monotonic() >= end:
+                raise
+            time.sleep(0.25)

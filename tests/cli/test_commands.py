@@ -104,6 +104,26 @@ def test_convert_without_data_is_wrong_use(edgeq: Edgeq, model: Path) -> None:
     assert said.code in (1, 2, 3) and "next: " in said.err
 
 
+def test_convert_makes_a_file_and_tells_how_good_it_is(edgeq: Edgeq, tmp_path: Path) -> None:
+    pytest.importorskip("ai_edge_quantizer")
+    import models
+    import numpy as np
+
+    images, labels = models.digits()
+    np.savez(tmp_path / "calib.npz", x=images, y=labels)
+    (tmp_path / "digits.tflite").write_bytes(models.digits_float_tflite())
+    line = ("convert", tmp_path / "digits.tflite", *TARGET, "--representative-data", tmp_path / "calib.npz")
+    said = edgeq(*line, "--json")
+    assert said.code == 0, said.err
+    made = Path(said.json["output"])
+    assert made == tmp_path / "digits_int8.tflite" and made.is_file()
+    assert said.json["integer_only"] is True and said.json["check"]["fits"] is True
+    text = edgeq(*line, "-o", tmp_path / "out.tflite")
+    assert "integer only" in text.out and "dB" in text.out and "fits" in text.out and "agreement" in text.out
+    assert (tmp_path / "out.tflite").read_bytes() == made.read_bytes()
+    assert edgeq("check", tmp_path / "digits.tflite", *TARGET).code == 1  # the float one
+
+
 def _sha(path: Path) -> str:
     import hashlib
 

@@ -17,6 +17,8 @@ from conftest import Edgeq
 
 from edgeq import pipeline
 from edgeq.errors import DeviceError
+from edgeq.measure.session import Session
+from edgeq.measure.wire import Wire
 
 for package in ("unicorn", "capstone", "ziglang", "elftools", "serial"):
     pytest.importorskip(package)
@@ -81,6 +83,22 @@ def test_profile(edgeq: Edgeq, model: Path, built: Path, tmp_path: Path) -> None
     assert sum(layer["macs"] for layer in body["layers"]) == body["model"]["macs"] == 84
     assert body["memory"]["flash_bytes"] == (built / "firmware.bin").stat().st_size
     assert 0 < body["memory"]["stack_bytes"] <= body["memory"]["stack_reserved_bytes"]
+
+
+def test_the_standard_commands_tell_the_same_time(model: Path, built: Path) -> None:
+    """`infer` counts microseconds with a timer of its own; edgeq's command counts core cycles."""
+    with pipeline.simulate(built, "nucleo-l4r5zi") as board, Wire.open(board.port, 115200) as wire:
+        session = Session(wire)
+        info = session.info()
+        assert info is not None and info.clock_hz == 120_000_000
+        session.load(bytes(12))
+        cycles = session.run(1)[0]
+        run = session.infer(200, 1)
+        assert run.elapsed_us / 200 == pytest.approx(cycles / 120, rel=0.15)
+        assert len(run.results) == 7
+        # What the device prints are the real values of the bytes that it gives.
+        real = [(b - 256 if b > 127 else b) * 0.25 + 1.25 for b in session.output(0, 7)]
+        assert run.results == pytest.approx(real, abs=1e-3)
 
 
 def test_data_from_a_file(edgeq: Edgeq, model: Path, tmp_path: Path) -> None:

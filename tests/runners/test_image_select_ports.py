@@ -23,7 +23,7 @@ from edgeq.errors import (
 from edgeq.runners import select
 from edgeq.runners.contract import FlashOptions
 from edgeq.runners.image import Image, check_image, read_image
-from edgeq.runners.ports import SerialPort, console_of
+from edgeq.runners.ports import SerialPort, console_of, wait_for_console
 
 TARGET = targets.load("nucleo-l4r5zi")
 BASE = 0x0800_0000
@@ -155,3 +155,10 @@ def test_no_console_lists_the_ports_and_offers_sim() -> None:
         console_of(TARGET, (OTHER,))
     assert "0483:374b" in caught.value.what
     assert "--sim" in caught.value.next_step
+
+
+def test_a_board_that_was_just_flashed_may_take_a_while_to_come_back() -> None:
+    seen = iter([(), (OTHER,), (OTHER, STLINK)])
+    assert wait_for_console(TARGET, look=lambda: next(seen), timeout_s=5) == STLINK
+    with pytest.raises(PortError, match="no serial port"):
+        wait_for_console(TARGET, look=lambda: (), timeout_s=0.1)
