@@ -7,6 +7,7 @@ or tool failed; 70 a bug in edgeq; 130 interrupted; 141 the reader of the output
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import os
 import signal
@@ -91,6 +92,9 @@ def group(debug: bool) -> None:
 
 def run() -> NoReturn:
     """What the `edgeq` script calls."""
+    if sys.stdout is None or sys.stderr is None:  # closed by the caller (`>&-`)
+        nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - open until the process ends
+        sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
     for stream in (sys.stdout, sys.stderr):
         # A terminal without µ must not turn a report into a traceback.
         with contextlib.suppress(AttributeError, ValueError):
@@ -119,15 +123,26 @@ def main(arguments: Sequence[str]) -> int:
         except EdgeqError as failed:
             return _fail(arguments, failed)
     except BrokenPipeError:
-        # Python would complain about the closed pipe once more when it exits.
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _abandon_output()
         return BROKEN_PIPE_EXIT
+    except OSError as failed:
+        if failed.errno not in (errno.ENOSPC, errno.EDQUOT):
+            return _bug(arguments, failed)
+        _abandon_output()
+        full = EdgeqError(f"can't write: {failed.strerror}", next_step="make room and run it again")
+        click.echo(f"error: {full}", err=True)
+        return full.exit_code
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         return INTERRUPTED_EXIT
     except Exception as bug:
         return _bug(arguments, bug)
+
+
+def _abandon_output() -> None:
+    """Python would fail once more on what is left in the buffer when it exits."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _invoke(arguments: list[str]) -> int:

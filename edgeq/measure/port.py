@@ -111,6 +111,13 @@ def explain(name: str, failed: BaseException) -> PortError:
             reason="absent",
             ports=present,
         )
+    if number == errno.ENOTTY or "Inappropriate ioctl" in str(failed):
+        return PortError(
+            "is not a serial port",
+            where=name,
+            next_step="give a port such as /dev/ttyACM0, a pseudo-terminal, or a socket:// URL",
+            reason="not-a-port",
+        )
     if number == errno.ECONNREFUSED:
         return PortError(
             "nobody listens there",

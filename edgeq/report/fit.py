@@ -34,9 +34,9 @@ def headline(report: FitReport) -> str:
     head = f"{report.model} on {report.target}: "
     refused = sum(not op.supported for op in report.operators)
     if not report.supported:
-        problems = [f"{refused} of {len(report.operators)} operators are not supported"] if refused else []
-        problems += [v.message for v in report.findings[:1]]
-        return head + "NOT SUPPORTED: " + "; ".join(problems)
+        problem = f"{refused} of {len(report.operators)} operators are not supported"
+        # The findings follow in full.
+        return head + "NOT SUPPORTED: " + (problem if refused else report.findings[0].message.split(". ")[0])
     over = [b for b in report.budgets if not b.fits]
     if over:
         short = ", ".join(f"{format_bytes(-b.headroom_bytes)} too much for {b.memory}" for b in over)

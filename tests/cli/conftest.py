@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from command_line import Edgeq, Said
 from models_flatbuffer import T, single_op_model
 
 from edgeq.cli.main import main
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a command line did."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """Its one object on stdout."""
-        return json.loads(self.out)
-
-
-Edgeq = Callable[..., Said]
 
 
 @pytest.fixture

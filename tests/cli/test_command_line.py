@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Edgeq
+from command_line import Edgeq
 
 from edgeq import __version__
 from edgeq.cli.main import COMMANDS
@@ -53,6 +53,8 @@ def test_version(edgeq: Edgeq) -> None:
         (["profile", "{model}", *TARGET], 2, "give --port PORT or --sim"),
         (["profile", "{model}", *TARGET, "--port", "/dev/no-such-port"], 5, "no such port"),
         (["profile", "{model}", *TARGET, "--port", "telepathy://x"], 2, "is not a port"),
+        (["profile", "{model}", *TARGET, "--port", "/dev/null"], 5, "is not a serial port"),
+        (["profile", "{model}", *TARGET, "--port", "auto"], 5, "0483:374b"),
         (["profile", "{model}", *TARGET, "--port", "x", "--data", "/nowhere/x.npz"], 3, "No such file"),
         (["build", "{model}", *TARGET, "--toolchain", "abacus"], 2, "there is no toolchain 'abacus'"),
         (["build", "{refused}", *TARGET], 1, "can't run on"),
@@ -118,6 +120,14 @@ def test_a_reader_that_goes_away_leaves_no_traceback(model: Path) -> None:
     errors = child.stderr.read().decode()
     assert child.wait(60) == 141
     assert errors == ""
+
+
+@pytest.mark.parametrize(("where", "code", "words"), [(">&-", 0, ""), (">/dev/full", 5, "No space left")])
+def test_output_that_cannot_be_written(model: Path, where: str, code: int, words: str) -> None:
+    line = f'"{sys.executable}" -c "from edgeq.cli.main import run; run()" check "{model}" {" ".join(TARGET)} {where}'
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=60)
+    assert done.returncode == code
+    assert words in done.stderr and "Traceback" not in done.stderr and "bug" not in done.stderr
 
 
 def test_a_terminal_without_the_signs_of_the_trade(process: Edgeq, model: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import Edgeq
+from command_line import Edgeq
 from device_double import DeviceDouble, Firmware
 
 TARGET = ("--target", "nucleo-l4r5zi")

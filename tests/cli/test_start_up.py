@@ -6,7 +6,7 @@ import resource
 from pathlib import Path
 
 import pytest
-from conftest import Edgeq
+from command_line import Edgeq
 
 HEAVY = (
     "tensorflow", "tf_keras", "keras", "unicorn", "capstone", "serial", "pyocd", "elftools", "jinja2", "ziglang",

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import Edgeq
+from command_line import Edgeq
 
 from edgeq import pipeline
 from edgeq.errors import DeviceError
