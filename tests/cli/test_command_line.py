@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -148,7 +145,6 @@ def test_termination_runs_the_clean_up(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, "check", "x", *TARGET], timeout=60)
     assert done.returncode == 143 and mark.exists()
-    assert signal.SIGTERM == 15
 
 
 def test_own_targets_from_the_environment(edgeq: Edgeq, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,5 +191,4 @@ def test_doctor_exits_with_4_without_the_core(edgeq: Edgeq, monkeypatch: pytest.
     monkeypatch.setattr(importlib.metadata, "version", nothing)
     said = edgeq("doctor", "--json")
     assert said.code == 4
-    assert json.loads(said.out)["core_works"] is False
-    assert os.environ.get("HOME") != ""
+    assert said.json["core_works"] is False

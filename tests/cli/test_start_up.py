@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import resource
+import time
 from pathlib import Path
 
 import pytest
@@ -60,25 +60,26 @@ def test_the_librarys_types_name_what_it_exports() -> None:
     assert all(f" as {name}\n" in stub or f"{name}: " in stub for name in edgeq.__all__)
 
 
-def cpu_seconds(process: Edgeq, *arguments: str | Path) -> float:
-    """The least of five: what the program itself needs, whatever else this machine is doing.
+def within(process: Edgeq, limit_s: float, *arguments: str | Path) -> float:
+    """Run until one run is within the limit, at most 15 times: the least of their times.
 
-    It does nothing but compute, so on a quiet machine that is the time a person waits.
+    The bars are for a quiet machine; while other work takes turns with it, a run takes longer than the program.
     """
-    times = []
-    for _ in range(5):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    least = float("inf")
+    for _ in range(15):
+        started = time.perf_counter()
         assert process(*arguments).code == 0
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    return min(times)
+        least = min(least, time.perf_counter() - started)
+        if least < limit_s:
+            break
+    return least
 
 
 def test_help_in_a_fifth_of_a_second(process: Edgeq) -> None:
-    assert cpu_seconds(process, "--help") < 0.2
+    assert within(process, 0.2, "--help") < 0.2
 
 
 @pytest.mark.shared
 def test_check_of_a_large_model_in_six_tenths_of_a_second(process: Edgeq, shared: Path) -> None:
     model = shared / "mlperf_tiny" / "vww_int8.tflite"
-    assert cpu_seconds(process, "check", model, "--target", "nucleo-l4r5zi") < 0.6
+    assert within(process, 0.6, "check", model, "--target", "nucleo-l4r5zi") < 0.6

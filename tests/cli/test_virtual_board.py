@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -205,4 +204,3 @@ def test_the_reference_models_are_bit_exact(edgeq: Edgeq, shared: Path, name: st
     said = edgeq("profile", model, *TARGET, "--sim", "--samples", "2", "--json")
     assert said.code == 0, said.err
     assert said.json["validation"]["bit_exact"] is True
-    assert os.environ["EDGEQ_SHARED"]

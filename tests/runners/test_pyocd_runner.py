@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,7 +21,6 @@ from edgeq.events import Event, Progress
 from edgeq.runners import select
 from edgeq.runners.contract import FlashOptions
 from edgeq.runners.image import Image
-from edgeq.runners.pyocd import RUNNER
 from edgeq.target import Target
 
 # Not a multiple of a page or a read-back block.
@@ -133,8 +131,3 @@ def test_nothing_of_the_users_folder_is_executed(
     select.flash(IMAGE, f429, select.choose(f429, runner="pyocd"))
     assert not (tmp_path / "executed").exists()
     assert Path.cwd() == tmp_path
-
-
-def test_capabilities() -> None:
-    assert RUNNER.capabilities.verify and RUNNER.capabilities.reset
-    assert os.devnull not in RUNNER.capabilities.needs
