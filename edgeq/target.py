@@ -99,6 +99,8 @@ class FlashTiming:
         read_bytes: bytes that one flash access returns.
         instruction_cache_lines, data_cache_lines: lines of `cache_line_bytes` each; 0 = no cache.
         prefetch: whether the next line is read ahead of sequential code.
+        data_hit_cycles: extra cycles of a data read that the data cache answers; the piece of `read_bytes` that was
+            read last answers without.
     """
 
     wait_states: tuple[WaitStates, ...]
@@ -108,6 +110,7 @@ class FlashTiming:
     data_cache_lines: int
     prefetch: bool
     source: str
+    data_hit_cycles: int = 0
 
     def at(self, clock_hz: int) -> int:
         """Wait states at a clock.
@@ -119,6 +122,16 @@ class FlashTiming:
             if clock_hz <= row.max_clock_hz:
                 return row.wait_states
         raise TargetFileError(f"no wait states are given for {clock_hz} Hz", where="flash_timing")
+
+
+@dataclass(frozen=True)
+class SlowReads:
+    """A part of the RAM whose data reads take longer, for the cycle model."""
+
+    base: int
+    size_bytes: int
+    extra_cycles: int
+    source: str
 
 
 @dataclass(frozen=True)
@@ -172,6 +185,7 @@ class Soc:
     pyocd_target: str = ""
     pyocd_pack: str = ""
     flash_timing: FlashTiming | None = None
+    slow_reads: SlowReads | None = None
     peripheral: tuple[Peripheral, ...] = ()
 
 

@@ -86,6 +86,7 @@ class VirtualBoard:
             self.model,
             (flash.base, flash.size_bytes),
             self.target.soc.flash_timing,
+            None if self._wait_states == 0 else self.target.soc.slow_reads,
             self.target.core.emulator_cpu,
             cache,
         )

@@ -21,7 +21,7 @@ from unicorn.unicorn_py3.unicorn import uclib
 from edgeq.errors import DeviceError
 from edgeq.simulator.cycles.block import CycleModel, PricedBlock
 from edgeq.simulator.native.build import native_library
-from edgeq.target import FlashTiming
+from edgeq.target import FlashTiming, SlowReads
 
 NEVER = (1 << 63) - 1
 _PAGE = 4096
@@ -66,6 +66,7 @@ _COUNTERS = (
     "data_hits",
     "data_misses",
     "unaligned_cycles",
+    "slow_reads",
 )
 _SETTINGS = (
     "stop_request",
@@ -83,6 +84,8 @@ _SETTINGS = (
     "data_cache_on",
     "prefetch_on",
     "unaligned_branch_cycles",
+    "data_hit_cycles",
+    "slow_read_cycles",
     "status_register",
 )
 
@@ -132,6 +135,7 @@ class Counters:
     data_hits: int
     data_misses: int
     unaligned_cycles: int
+    slow_reads: int
 
 
 class Engine:
@@ -142,6 +146,7 @@ class Engine:
         model: CycleModel,
         flash: tuple[int, int],
         timing: FlashTiming | None,
+        slow_reads: SlowReads | None = None,
         cpu: str = "cortex-m4",
         cache: Path | None = None,
     ) -> None:
@@ -158,7 +163,7 @@ class Engine:
         self._unit = timing.read_bytes if timing else 8
         self._core = self._make_core(flash, timing)
         self.state = _State.from_address(self._core)
-        self._add_hooks()
+        self._add_hooks(slow_reads)
 
     def _make_core(self, flash: tuple[int, int], timing: FlashTiming | None) -> int:
         decode = _DECODE(self._decode)
@@ -172,6 +177,7 @@ class Engine:
             line_shift=max(line, self._unit).bit_length() - 1,
             instruction_lines=timing.instruction_cache_lines if timing else 0,
             data_lines=timing.data_cache_lines if timing else 0,
+            data_hit_cycles=timing.data_hit_cycles if timing else 0,
             unaligned_branch_cycles=self.model.unaligned_branch_cycles,
             uc=self.uc._uch.value,
             emulator_stop=ctypes.cast(uclib.uc_emu_stop, ctypes.c_void_p).value,
@@ -198,11 +204,16 @@ class Engine:
             raise DeviceError("the virtual board's counters could not be made", where="flash_timing")
         return int(core)
 
-    def _add_hooks(self) -> None:
+    def _add_hooks(self, slow_reads: SlowReads | None) -> None:
         self._hook(unicorn_const.UC_HOOK_BLOCK, self._library.edgeq_on_block, 1, 0)  # begin > end: everywhere
-        # Unicorn works out the exact PC before it calls a memory hook, which costs more than the access: flash only.
+        # Unicorn works out the exact PC before it calls a memory hook, which costs more than the access: so no hook
+        # on memory that has no timing of its own.
         base, size = self.state.flash_base, self.state.flash_bytes
         self._hook(unicorn_const.UC_HOOK_MEM_READ, self._library.edgeq_on_read, base, base + size - 1)
+        if slow_reads is not None:
+            self.state.slow_read_cycles = slow_reads.extra_cycles
+            base, size = slow_reads.base, slow_reads.size_bytes
+            self._hook(unicorn_const.UC_HOOK_MEM_READ, self._library.edgeq_on_read, base, base + size - 1)
         self.uc.hook_add(unicorn_const.UC_HOOK_INTR, self._on_exception)
         self.uc.hook_add(unicorn_const.UC_HOOK_MEM_UNMAPPED | unicorn_const.UC_HOOK_MEM_PROT, self._on_bad_access)
 
@@ -223,10 +234,9 @@ class Engine:
     def close(self) -> None:
         """Give the memory back; the engine can't be used afterwards."""
         if self._core:
-            del self.state
-            self.uc = None
-            self._library.edgeq_free(self._core)
-            self._core = 0
+            core, self._core = self._core, 0
+            del self.state, self.uc  # the emulator goes before what its hooks point to
+            self._library.edgeq_free(core)
 
     # Memory
 
@@ -307,8 +317,8 @@ class Engine:
             self.uc.emu_start(pc | 1, 0xFFFFFFFE)
         except UcError as failed:
             error = failed.errno
-        if self._error is not None:
-            raised, self._error = self._error, None
+        raised = self._take_error()
+        if raised is not None:
             raise raised
         if self.exception_number:
             return Stop.EXCEPTION
@@ -321,6 +331,10 @@ class Engine:
     def counters(self) -> Counters:
         """The counters now."""
         return Counters(**{name: getattr(self.state, name) for name in _COUNTERS})
+
+    def _take_error(self) -> BaseException | None:
+        error, self._error = self._error, None
+        return error
 
     def _fail(self, error: BaseException) -> None:
         if self._error is None:

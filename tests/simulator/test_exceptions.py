@@ -80,7 +80,8 @@ def test_the_floating_point_context_survives_an_interrupt_that_uses_it(board: Ma
     wreck = " vmov.f32 s0, #2.0\n vmov.f32 s15, #3.0\n bx lr\n"
     body = (
         ENABLE_FPU + ENABLE + " vmov.f32 s0, #1.0\n vmov.f32 s15, #1.5\n" + pend(0)
-        + " ldr r0, =0x20000000\n vstr s0, [r0]\n vstr s15, [r0, #4]\n mrs r1, control\n and r1, #7\n str r1, [r0, #8]\n wfi\n"
+        + " ldr r0, =0x20000000\n vstr s0, [r0]\n vstr s15, [r0, #4]\n"
+        + " mrs r1, control\n and r1, #7\n str r1, [r0, #8]\n wfi\n"
     )  # fmt: skip
     running = board(build(body, {0: wreck}))
     assert running.run(100_000) is Ended.IDLE

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
+
+from edgeq import target
 from edgeq.simulator.board import Ended, VirtualBoard
+from edgeq.simulator.faults import BoardFault
 from tests.simulator.conftest import MakeBoard
 from tests.simulator.images import build
 
+TIMING = target.load("nucleo-l4r5zi").soc.flash_timing
+assert TIMING is not None
+UNIT = TIMING.read_bytes
 # Caches and prefetch as the second argument sets them in the flash's control register; five wait states.
 ACR = " ldr r0, =0x40022000\n ldr r1, =0x{acr:X}\n str r1, [r0]\n dsb\n isb\n"
 LOOP = """
@@ -40,7 +47,7 @@ def test_code_that_fits_the_cache_runs_like_on_ideal_memory_from_the_second_pass
 
 def test_without_caches_every_fetch_unit_costs_the_wait_states(board: MakeBoard) -> None:
     ideal = marginal(board, 0x005, NOPS, wait_states=0)
-    units = (128 + 4 + 7) // 8  # and the two instructions that close the loop
+    units = -(-(128 + 4) // UNIT)  # and the two instructions that close the loop
     assert marginal(board, 0x005, NOPS) == ideal + 5 * units
 
 
@@ -53,27 +60,33 @@ def test_prefetch_hides_part_of_the_wait_states_of_sequential_code(board: MakeBo
 def test_a_loop_larger_than_the_cache_misses_in_every_pass(board: MakeBoard) -> None:
     large = " nop.w\n" * 300  # 1200 bytes; the cache holds 1024
     counters = run(board, 0x605, 5, large).counters()
-    assert counters.instruction_misses > 4 * 1200 // 8
+    assert counters.instruction_misses > 4 * 1200 // UNIT
 
 
 def test_constants_cost_the_wait_states_once_per_flash_word_while_they_stay_cached(board: MakeBoard) -> None:
     body = " ldr r4, =0x08001000\n ldr r0, [r4]\n ldr r1, [r4, #4]\n ldr r2, [r4, #8]\n"
     first, second = run(board, 0x605, 1, body).counters(), run(board, 0x605, 9, body).counters()
     assert first.data_misses == second.data_misses
-    assert second.data_stalls == first.data_stalls == 5 * first.data_misses
+    for counters in (first, second):
+        assert counters.data_stalls == 5 * counters.data_misses + TIMING.data_hit_cycles * counters.data_hits
 
 
 def test_without_data_cache_a_constant_costs_every_time(board: MakeBoard) -> None:
     body = " ldr r4, =0x08001000\n ldr r0, [r4]\n ldr r1, [r4, #64]\n"
-    assert marginal(board, 0x205, body) >= marginal(board, 0x605, body) + 10
+    reads = 3  # the literal is one too
+    assert marginal(board, 0x205, body) == marginal(board, 0x605, body) + reads * (5 - TIMING.data_hit_cycles)
 
 
 def test_too_few_wait_states_for_the_clock_are_a_fault(board: MakeBoard) -> None:
-    import pytest
-
-    from edgeq.simulator.faults import BoardFault
-
     # MSI at 48 MHz (range 11) with the flash at its reset value of 0 wait states.
     body = " ldr r0, =0x40021000\n movs r1, #0xB9\n str r1, [r0]\n wfi\n"
     with pytest.raises(BoardFault, match="0 wait states but needs 2 at 48 MHz"):
         board(build(body)).run(10_000)
+
+
+def test_reads_from_the_far_part_of_the_ram_take_longer(board: MakeBoard, nucleo: target.Target) -> None:
+    slow = nucleo.soc.slow_reads
+    assert slow is not None
+    body = " ldr r4, =0x{:X}\n ldr r0, [r4]\n ldr r1, [r4, #4]\n"
+    near, far = (marginal(board, 0x605, body.format(base)) for base in (slow.base - 64, slow.base))
+    assert far == near + 2 * slow.extra_cycles

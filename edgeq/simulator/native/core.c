@@ -70,7 +70,7 @@ typedef struct {
     uint64_t cycles, instructions, blocks, branches_taken;
     uint64_t fetch_stalls, data_stalls;
     uint64_t instruction_hits, instruction_misses, prefetch_hits;
-    uint64_t data_hits, data_misses, unaligned_cycles;
+    uint64_t data_hits, data_misses, unaligned_cycles, slow_reads;
     uint64_t deadline;
     uint32_t stop_request, stop_reason;
     uint32_t masked_interrupt;   /* an interrupt is pending but masked: look again after CPS and MSR */
@@ -81,6 +81,8 @@ typedef struct {
     uint32_t instruction_lines, data_lines; /* present in the chip; 0 = no cache */
     uint32_t instruction_cache_on, data_cache_on, prefetch_on;
     uint32_t unaligned_branch_cycles;
+    uint32_t data_hit_cycles;    /* of a data read from the cache, not from the unit read last */
+    uint32_t slow_read_cycles;   /* of a read from the slow part of the RAM */
     uint32_t status_register;    /* the emulator's number of xPSR */
     void *uc;
     int (*emulator_stop)(void *uc);
@@ -365,7 +367,7 @@ void edgeq_on_block(void *uc, uint64_t address64, uint32_t size, void *user) {
     }
 }
 
-/* Called by the emulator before each data read from flash. */
+/* Called by the emulator before each data read from flash and from the slow part of the RAM. */
 void edgeq_on_read(void *uc, int type, uint64_t address64, int size, int64_t value, void *user) {
     core *c = user;
     uint32_t address = (uint32_t)address64, flags = c->previous ? c->blocks[c->previous - 1].flags : 0;
@@ -381,7 +383,12 @@ void edgeq_on_read(void *uc, int type, uint64_t address64, int size, int64_t val
         }
     }
     uint32_t offset = address - c->p.flash_base;
-    if (offset >= c->p.flash_bytes || c->p.wait_states == 0) return;
+    if (offset >= c->p.flash_bytes) {
+        c->p.slow_reads++;
+        c->p.cycles += c->p.slow_read_cycles;
+        return;
+    }
+    if (c->p.wait_states == 0) return;
     cache *k = &c->data;
     uint32_t unit = offset >> c->p.unit_shift;
     if (unit == k->current) return;
@@ -389,6 +396,8 @@ void edgeq_on_read(void *uc, int type, uint64_t address64, int size, int64_t val
     bool cached = c->p.data_cache_on && k->line_count;
     if (cached && holds(c, k, unit)) {
         c->p.data_hits++;
+        c->p.data_stalls += c->p.data_hit_cycles;
+        c->p.cycles += c->p.data_hit_cycles;
         return;
     }
     c->p.data_misses++;
