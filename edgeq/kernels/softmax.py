@@ -35,6 +35,17 @@ def beta_is_usable(graph: Graph, op: Op) -> Facts | None:
     return {"beta": beta, "scale": float(arithmetic.scale_of(inp))}
 
 
+_MOST_ELEMENTS = 8191
+
+
+def rows_are_summable(graph: Graph, op: Op) -> Facts | None:
+    """Its rows have {depth} elements; the sum of more than {most} overflows the reference's 32 bits: apply softmax after
+    the network."""
+    inp = graph.input_of(op, 0)
+    assert inp is not None
+    return None if inp.shape[-1] <= _MOST_ELEMENTS else {"depth": inp.shape[-1], "most": _MOST_ELEMENTS}
+
+
 def _beta(op: Op) -> float:
     beta = op.options.get("beta", 1.0)
     return float(beta) if isinstance(beta, int | float) else 1.0
@@ -83,6 +94,7 @@ KERNELS = (
             rules.quantization_is_usable(0),
             output_is_probability,
             beta_is_usable,
+            rows_are_summable,
             rules.activations_come_from_the_arena,
         ),
         lower=_lower,

@@ -25,10 +25,12 @@ void edgeq_conv_2d_s8(const edgeq_conv_params *p, const int8_t *in, int8_t *out)
               const int32_t ix = x0 + fx * w->dilation_w;
               if (ix < 0 || ix >= w->in_w) continue;
               const int8_t *pixel = in + ((n * w->in_h + iy) * w->in_w + ix) * w->in_c + first;
-              for (int32_t k = 0; k < p->group; ++k) sum += (pixel[k] - p->in_zero) * filter[k];
+              for (int32_t k = 0; k < p->group; ++k) {
+                sum = edgeq_wrapping_add(sum, (pixel[k] - p->in_zero) * filter[k]);
+              }
             }
           }
-          sum = edgeq_requantize(sum, p->scales[c]) + p->out_zero;
+          sum = edgeq_wrapping_add(edgeq_requantize(sum, p->scales[c]), p->out_zero);
           *out++ = (int8_t)edgeq_clamp(sum, p->act_min, p->act_max);
         }
       }

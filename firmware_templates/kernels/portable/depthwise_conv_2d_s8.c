@@ -18,10 +18,11 @@ void edgeq_depthwise_conv_2d_s8(const edgeq_conv_params *p, const int8_t *in, in
               const int32_t ix = x0 + fx * w->dilation_w;
               if (ix < 0 || ix >= w->in_w) continue;
               const int32_t value = in[((n * w->in_h + iy) * w->in_w + ix) * w->in_c + channel];
-              sum += (value - p->in_zero) * p->weights[(fy * w->filter_w + fx) * w->out_c + c];
+              const int32_t weight = p->weights[(fy * w->filter_w + fx) * w->out_c + c];
+              sum = edgeq_wrapping_add(sum, (value - p->in_zero) * weight);
             }
           }
-          sum = edgeq_requantize(sum, p->scales[c]) + p->out_zero;
+          sum = edgeq_wrapping_add(edgeq_requantize(sum, p->scales[c]), p->out_zero);
           *out++ = (int8_t)edgeq_clamp(sum, p->act_min, p->act_max);
         }
       }

@@ -130,6 +130,9 @@ static inline int32_t edgeq_clamp(int32_t x, int32_t low, int32_t high) {
   return x > high ? high : x;
 }
 
+/* a + b modulo 2^32: sums of a file's huge biases wrap as the reference's do, and are no undefined behaviour. */
+static inline int32_t edgeq_wrapping_add(int32_t a, int32_t b) { return (int32_t)((uint32_t)a + (uint32_t)b); }
+
 /* gemmlowp's SaturatingRoundingDoublingHighMul: (2ab + 2^31) >> 32, except -2^31 * -2^31 which saturates.
  * Its truncating division by 2^31 after a nudge of opposite sign is this shift: ties go up for both signs. */
 static inline int32_t edgeq_high_mul(int32_t a, int32_t b) {

@@ -7,9 +7,9 @@ void edgeq_fully_connected_s8(const edgeq_fully_connected_params *p, const int8_
     for (int32_t c = 0; c < p->outputs; ++c, weights += p->depth, scale += p->scale_step) {
       int32_t sum = p->bias ? p->bias[c] : 0;
       for (int32_t k = 0; k < p->depth; ++k) {
-        sum += (in[k] - p->in_zero) * (weights[k] - p->weights_zero);
+        sum = edgeq_wrapping_add(sum, (in[k] - p->in_zero) * (weights[k] - p->weights_zero));
       }
-      sum = edgeq_requantize(sum, *scale) + p->out_zero;
+      sum = edgeq_wrapping_add(edgeq_requantize(sum, *scale), p->out_zero);
       *out++ = (int8_t)edgeq_clamp(sum, p->act_min, p->act_max);
     }
   }

@@ -19,6 +19,7 @@ void edgeq_mean_s8(const edgeq_mean_params *p, const int8_t *in, int8_t *out, in
           }
   for (int32_t i = 0; i < outputs; ++i) {
     const int32_t centred = sums[i] - p->in_zero * p->count;
-    out[i] = (int8_t)edgeq_clamp(edgeq_requantize(centred, p->scale) + p->out_zero, INT8_MIN, INT8_MAX);
+    const int32_t mean = edgeq_wrapping_add(edgeq_requantize(centred, p->scale), p->out_zero);
+    out[i] = (int8_t)edgeq_clamp(mean, INT8_MIN, INT8_MAX);
   }
 }

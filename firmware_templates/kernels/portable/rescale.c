@@ -2,7 +2,8 @@
 
 /* From one quantization to another, with a clamp: QUANTIZE between integers, RELU, RELU6. */
 static inline int32_t rescale(const edgeq_rescale_params *p, int32_t value) {
-  return edgeq_clamp(edgeq_requantize(value - p->in_zero, p->scale) + p->out_zero, p->act_min, p->act_max);
+  const int32_t scaled = edgeq_requantize(value - p->in_zero, p->scale);
+  return edgeq_clamp(edgeq_wrapping_add(scaled, p->out_zero), p->act_min, p->act_max);
 }
 
 void edgeq_rescale_s8(const edgeq_rescale_params *p, const int8_t *in, int8_t *out) {

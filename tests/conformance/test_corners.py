@@ -1,0 +1,101 @@
+"""Cases that random shapes and scales reach too rarely, each with a reason."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conformance.cases import Case, held
+from conformance.machine import Machine
+from models_flatbuffer import T, single_op_model
+
+from edgeq.reference import Reference
+from edgeq.tflite import parse
+
+_EVERYWHERE = pytest.mark.parametrize("machine", ["host", "core", "sanitized"], indirect=True)
+
+
+def _product(kind: str, bias: int | None, s_out: float, zero_point: int = 5) -> bytes:
+    """One output position of a convolution or fully-connected operator with all weights 127."""
+    channels = 8 if kind == "DEPTHWISE_CONV_2D" else 4
+    shapes = {
+        "CONV_2D": ((1, 1, 1, 8), (4, 1, 1, 8), (1, 1, 1, 4)),
+        "DEPTHWISE_CONV_2D": ((1, 1, 1, 8), (1, 1, 1, 8), (1, 1, 1, 8)),
+        "FULLY_CONNECTED": ((1, 8), (4, 8), (1, 4)),
+    }[kind]
+    options: dict[str, object] = {}
+    if kind != "FULLY_CONNECTED":
+        options = {"stride_h": 1, "stride_w": 1, "padding": "VALID"}
+    parts = [
+        T(shapes[0], scale=1.0, zero_point=-3),
+        T(shapes[1], scale=1.0, data=np.full(shapes[1], 127)),
+    ]
+    if bias is not None:
+        parts.append(T((channels,), "INT32", scale=1.0, data=np.full(channels, bias)))
+    out = T(shapes[2], scale=s_out, zero_point=zero_point)
+    return single_op_model(kind, parts, out, options, version=3)
+
+
+@_EVERYWHERE
+@pytest.mark.parametrize("kind", ["CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"])
+@pytest.mark.parametrize(("bias", "s_out"), [((1 << 31) - 1, 1e6), (-(1 << 31), 1.0), ((1 << 31) - 1000, 1e-3)])
+def test_sums_beyond_32_bits_wrap_as_the_reference_does(machine: Machine, kind: str, bias: int, s_out: float) -> None:
+    held(machine, Case(_product(kind, bias, s_out), {"kind": kind, "bias": bias, "s_out": s_out}))
+
+
+@_EVERYWHERE
+@pytest.mark.parametrize("depth", [511, 512, 1001, 4096, 8191])
+def test_softmax_of_many_equal_elements(machine: Machine, depth: int) -> None:
+    inp = T((1, depth), scale=0.1)
+    model = single_op_model("SOFTMAX", [inp], T((1, depth), scale=1 / 256, zero_point=-128), {"beta": 1.0}, version=2)
+    rng = np.random.default_rng(depth)
+    runs = (np.zeros((1, depth), np.int8), rng.integers(-9, 1, (1, depth)).astype(np.int8))
+    held(machine, Case(model, {"depth": depth}, tuple((x,) for x in runs)))
+
+
+@pytest.mark.parametrize("machine", ["host", "core"], indirect=True)
+def test_a_convolution_without_bias_has_a_bias_of_zero(machine: Machine) -> None:
+    """tflite-runtime 2.14 refuses CONV_2D without one."""
+    without, zero = _product("CONV_2D", None, 300.0), _product("CONV_2D", 0, 300.0)
+    x = np.arange(-4, 4, dtype=np.int8).reshape(1, 1, 1, 8)
+    (wanted,) = Reference(zero, parse(zero)).run([x])
+    model = machine.load(parse(without))
+    assert model.run([x])[0].tobytes() == wanted.tobytes()
+    model.close()
+
+
+@pytest.mark.parametrize("machine", ["host", "core"], indirect=True)
+def test_per_channel_rows_that_2_14_leaves_out(machine: Machine) -> None:
+    """keep_num_dims with a scale per channel: 2.14 writes the first rows only, LiteRT and this all of them."""
+    rng = np.random.default_rng(7)
+    weights = T((3, 8), scale=[0.1, 0.2, 0.3], data=rng.integers(-127, 128, (3, 8)))
+    ends = [T((2, 3, 5, 8), scale=0.5, zero_point=4), weights, None]
+    model = single_op_model("FULLY_CONNECTED", ends, T((2, 3, 5, 3), scale=20.0), {"keep_num_dims": True}, version=5)
+    graph = parse(model)
+    x = rng.integers(-128, 128, (2, 3, 5, 8)).astype(np.int8)
+    (wanted,) = Reference(model, graph, engine="litert").run([x])
+    assert np.unique(wanted).size > 20
+    loaded = machine.load(graph)
+    assert loaded.run([x])[0].tobytes() == wanted.tobytes()
+    loaded.close()
+
+
+@pytest.mark.parametrize("machine", ["host", "core", "sanitized"], indirect=True)
+def test_quantize_saturates_where_the_reference_is_undefined(machine: Machine) -> None:
+    out = T((1, 6), scale=0.5, zero_point=-7)
+    model = machine.load(parse(single_op_model("QUANTIZE", [T((1, 6), "FLOAT32")], out)))
+    x = np.array([[np.inf, -np.inf, np.nan, 1e38, -1e38, 3e9]], np.float32)
+    assert model.run([x])[0].tolist() == [[127, -128, -128, 127, -128, 127]]
+    model.close()
+
+
+@pytest.mark.parametrize("machine", ["host", "core"], indirect=True)
+def test_every_product_of_two_bytes(machine: Machine) -> None:
+    """MUL over all 65,536 pairs, for factors whose rounding to float and to double differ."""
+    grid = np.arange(-128, 128, dtype=np.int8)
+    x, y = np.meshgrid(grid, grid)
+    run = (x.reshape(1, -1).copy(), y.reshape(1, -1).copy())
+    for seed in range(3):
+        a, b, c = np.random.default_rng(seed).uniform(0.01, 0.1, 3).astype(np.float32)
+        ends = [T((1, 65536), scale=float(a), zero_point=3), T((1, 65536), scale=float(b), zero_point=-9)]
+        model = single_op_model("MUL", ends, T((1, 65536), scale=float(c) * 6), version=2)
+        held(machine, Case(model, {"scales": (a, b, c)}, (run,)))
