@@ -25,7 +25,7 @@ def output_is_probability(graph: Graph, op: Op) -> Facts | None:
 
 
 def beta_is_usable(graph: Graph, op: Op) -> Facts | None:
-    """beta is {beta} with an input scale of {scale}; their product must be more than 2**-26, below which the reference
+    """The option beta is {beta} with an input scale of {scale}; their product must be more than 2**-26, below which the reference
     has no arithmetic: convert the model again."""
     inp = graph.input_of(op, 0)
     assert inp is not None

@@ -239,7 +239,7 @@ class SanitizedMachine:
 
     def load(self, graph: Graph) -> SanitizedModel:
         """See Machine."""
-        program, plan, files = generate(graph, self.core)
+        program, _, files = generate(graph, self.core)
         self._count += 1
         folder = self._folder / f"case{self._count}"
         _write({k: v for k, v in files.items() if k.endswith(".h") or k == "model.c"}, folder)
