@@ -14,23 +14,22 @@ used, so that `check` never loads what only `profile` needs.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgeq import target as targets
-from edgeq.errors import InputFileError, ModelFileError, NegativeResult, UsageError
+from edgeq.errors import ModelFileError, NegativeResult, UsageError
 from edgeq.events import Listener, silent
 from edgeq.graph import Graph
 from edgeq.target import Target
 
 if TYPE_CHECKING:
     from edgeq.check import FitReport
-    from edgeq.codegen.tree import Manifest, SourceTree
-    from edgeq.measure.inputs import Samples
-    from edgeq.measure.measurement import Measurement, MemoryUse
+    from edgeq.codegen.tree import SourceTree
+    from edgeq.measure.measurement import Measurement
     from edgeq.memory import ArenaChart, MemoryPlan
     from edgeq.quantize import EndType, QuantizedModel
     from edgeq.runners.contract import FlashOptions, FlashResult
@@ -213,10 +212,10 @@ def flash(
     """
     from edgeq.runners import select
     from edgeq.runners.contract import FlashOptions
-    from edgeq.runners.image import check_image
+    from edgeq.runners.image import check_image, image_of
 
     board, chosen = load_target(target), options or FlashOptions()
-    found = _image(image, board)
+    found = image_of(image, board)
     check_image(found, board)
     choice = select.choose(board, runner=select.VIRTUAL if sim else runner, device=device, options=chosen)
     return select.flash(found, board, choice, chosen, listener)
@@ -235,13 +234,13 @@ def simulate(
     Args:
         wait_states: of the flash, instead of the SoC's at its clock; 0 is ideal memory.
     """
-    from edgeq.runners.image import check_image
+    from edgeq.runners.image import check_image, elf_of, image_of
     from edgeq.runners.virtual import check_flash, virtual_board
 
     board = load_target(target)
-    found = _image(image, board)
+    found = image_of(image, board)
     check_image(found, board)
-    with virtual_board(found, board, elf=_elf(image), socket=socket, wait_states=wait_states) as running:
+    with virtual_board(found, board, elf=elf_of(image), socket=socket, wait_states=wait_states) as running:
         check_flash(running, found)
         yield running
 
@@ -344,9 +343,12 @@ def deploy(
     fit = after_build(fit, flash_bytes=usage.flash_bytes, weights_bytes=usage.weights_bytes, ram_bytes=usage.ram_bytes)
     wanted = (data, samples, runs, seed)
     if sim:
+        from edgeq.runners.image import image_of
+        from edgeq.runners.virtual import flash_result
+
         started = time.monotonic()
         with simulate(firmware, board) as running:
-            flashed = _flashed_virtually(running, firmware, board, time.monotonic() - started)
+            flashed = flash_result(running, image_of(firmware, board), board, time.monotonic() - started)
             setting = _Setting(running.port, "simulated", flashed.device.title, running)
             measured = _measure(setting, read, board, firmware, wanted, None, listener)
         return Deployment(fit, firmware, flashed, measured)
@@ -379,14 +381,22 @@ def _measure(
     trace: Trace | None,
     listener: Listener,
 ) -> Measurement:
+    from edgeq.measure import built, inputs
     from edgeq.measure import profile as room
     from edgeq.measure.measurement import CycleModel
     from edgeq.reference import Reference
 
-    manifest, memory, symbols = _built(firmware, model, target)
+    sha256 = model.graph.sha256
+    if firmware is None:
+        known = built.Built(generate(model, target).manifest)
+    elif isinstance(firmware, Path):
+        known = built.from_folder(firmware, target, sha256)
+    else:
+        known = built.from_firmware(firmware, sha256)
     reference = Reference(model.data, model.graph)
     data, count, runs, seed = wanted
-    chosen = _samples(manifest, data, count or room.default_samples(manifest, virtual=setting.board is not None), seed)
+    count = count or room.default_samples(known.manifest, virtual=setting.board is not None)
+    samples = inputs.choose(data, known.manifest.inputs, count, seed)
     announced = setting.board.announcement if setting.board else None
     cycle_model = CycleModel(
         announced.cycle_model if announced else target.core.cycle_model, announced.known_error if announced else ""
@@ -399,93 +409,10 @@ def _measure(
             device=setting.device,
             runs=runs,
             cycle_model=cycle_model,
-            memory=memory,
-            symbols=symbols,
+            memory=known.memory,
+            symbols=known.symbols,
         ),
-        room.Subject(manifest, target, chosen, reference.run, reference.name, model.path),
+        room.Subject(known.manifest, target, samples, reference.run, reference.name, model.path),
         trace=trace,
         listener=listener,
     )
-
-
-def _samples(manifest: Manifest, data: str | Path, count: int, seed: int) -> Samples:
-    from edgeq.measure import inputs
-
-    if not data:
-        return inputs.seeded(manifest.inputs, count, seed)
-    path, array = Path(data), ""
-    if not path.exists() and ":" in path.name:
-        name, _, array = str(data).rpartition(":")
-        path = Path(name)
-    return inputs.from_file(path, manifest.inputs, count, array)
-
-
-def _built(
-    firmware: Firmware | Path | None, model: Model, target: Target
-) -> tuple[Manifest, MemoryUse | None, Mapping[str, tuple[int, int]]]:
-    """What the device's counters refer to, and sizes and symbols of the build where it is known."""
-    from edgeq.codegen.tree import MANIFEST_NAME, Manifest
-    from edgeq.measure.measurement import MemoryUse
-
-    if firmware is None:
-        return generate(model, target).manifest, None, {}
-    if isinstance(firmware, Path):
-        from edgeq.toolchains import elf
-
-        try:
-            manifest = Manifest.from_json((firmware / MANIFEST_NAME).read_text("utf-8"))
-            read = elf.read((firmware / "firmware.elf").read_bytes())
-            usage, symbols = elf.usage(read, target), read.symbols
-        except (OSError, ValueError, KeyError, TypeError) as failed:
-            raise InputFileError(
-                f"is not the folder of a build: {failed}",
-                where=str(firmware),
-                next_step="give the folder that `edgeq build -o` wrote",
-            ) from failed
-    else:
-        manifest, usage, symbols = firmware.manifest, firmware.usage, firmware.symbols
-    if manifest.model_sha256 != model.graph.sha256:
-        raise NegativeResult(
-            f"the firmware was built from another model: sha256 {manifest.model_sha256[:16]}…, "
-            f"not {model.graph.sha256[:16]}…",
-            where=str(firmware) if isinstance(firmware, Path) else manifest.model_name,
-            next_step="build it again from this model",
-        )
-    memory = MemoryUse(
-        arena_bytes=usage.arena_bytes,
-        weights_bytes=usage.weights_bytes,
-        stack_reserved_bytes=usage.stack_bytes,
-        ram_bytes=usage.ram_bytes,
-        parameter_bytes=usage.parameter_bytes,
-        code_bytes=usage.code_bytes,
-        flash_bytes=usage.flash_bytes,
-    )
-    return manifest, memory, symbols
-
-
-def _image(image: str | Path | Image | Firmware, target: Target) -> Image:
-    from edgeq.runners.image import Image, read_image
-
-    if isinstance(image, Image):
-        return image
-    if isinstance(image, str | Path):
-        return read_image(Path(image), target)
-    return Image(image.base, image.image, image.manifest.model_name)
-
-
-def _elf(image: str | Path | Image | Firmware) -> bytes:
-    """Names for fault messages, where there are any: an ELF beside a file, or in it."""
-    if isinstance(image, str | Path):
-        path = Path(image)
-        beside = path / "firmware.elf" if path.is_dir() else path.with_suffix(".elf")
-        return beside.read_bytes() if beside.is_file() else b""
-    return bytes(getattr(image, "elf", b""))
-
-
-def _flashed_virtually(running: VirtualBoardProcess, firmware: Firmware, target: Target, seconds: float) -> FlashResult:
-    from edgeq.runners import virtual
-    from edgeq.runners.contract import Device, FlashResult
-
-    image = _image(firmware, target)
-    device = Device(virtual.RUNNER.name, "virtual", f"virtual {target.board.title}", "this computer")
-    return FlashResult(device, image.base, len(image.data), True, virtual.check_flash(running, image), True, seconds)

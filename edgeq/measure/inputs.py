@@ -33,6 +33,21 @@ class Samples:
     notices: tuple[str, ...] = ()
 
 
+def choose(data: str | Path, inputs: Sequence[TensorInfo], count: int, seed: int) -> Samples:
+    """Samples by what a user writes: "" for seeded ones, `FILE`, or `FILE.npz:ARRAY`.
+
+    Raises:
+        DataError: see `from_file`.
+    """
+    if not data:
+        return seeded(inputs, count, seed)
+    path, array = Path(data), ""
+    if not path.exists() and ":" in path.name:
+        name, _, array = str(data).rpartition(":")
+        path = Path(name)
+    return from_file(path, inputs, count, array)
+
+
 def seeded(inputs: Sequence[TensorInfo], count: int, seed: int) -> Samples:
     """Random samples over the full range of each input's integer type (0..1 for float inputs).
 

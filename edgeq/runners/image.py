@@ -6,10 +6,14 @@ import io
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgeq import registry
 from edgeq.errors import InputFileError
 from edgeq.target import Memory, Target
+
+if TYPE_CHECKING:
+    from edgeq.toolchains.firmware import Firmware
 
 # What erased flash reads as; fills the gaps between an ELF's or a hex file's segments.
 ERASED = 0xFF
@@ -56,6 +60,26 @@ def read_image(path: Path, target: Target) -> Image:
     if not data:
         raise InputFileError("is empty", where=str(path), next_step="build it again")
     return Image(_flash(target)[0].base, data, str(path))
+
+
+def image_of(source: str | Path | Image | Firmware, target: Target) -> Image:
+    """The image of a file, of a build's folder, or of a product of the toolchains; see `read_image`."""
+    if isinstance(source, Image):
+        return source
+    if isinstance(source, str | Path):
+        return read_image(Path(source), target)
+    return Image(source.base, source.image, source.manifest.model_name)
+
+
+def elf_of(source: str | Path | Image | Firmware) -> bytes:
+    """The ELF with an image's names: the file itself, the one beside it, or the product's; b"" if there is none."""
+    if isinstance(source, Image):
+        return b""
+    if isinstance(source, str | Path):
+        path = Path(source)
+        beside = path / "firmware.elf" if path.is_dir() else path.with_suffix(".elf")
+        return beside.read_bytes() if beside.is_file() else b""
+    return source.elf
 
 
 def check_image(image: Image, target: Target) -> None:

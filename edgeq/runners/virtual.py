@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, Queue
 from subprocess import Popen
@@ -251,18 +251,27 @@ class Virtual:
         started = time.monotonic()
         listener(Progress("flash", 0, len(image.data), "bytes", "programming"))
         with virtual_board(image, target) as board:
-            verification = check_flash(board, image)
+            result = flash_result(board, image, target, time.monotonic() - started)
         listener(Progress("flash", len(image.data), len(image.data), "bytes", "reading back"))
-        return FlashResult(
-            device,
-            image.base,
-            len(image.data),
-            verified=True,
-            verification=verification,
-            reset=True,
-            seconds=time.monotonic() - started,
-            notices=("the virtual board ended with this command; `edgeq simulate` keeps one running",),
-        )
+        ended = "the virtual board ended with this command; `edgeq simulate` keeps one running"
+        return replace(result, device=device, notices=(ended,))
+
+
+def flash_result(board: VirtualBoardProcess, image: Image, target: Target, seconds: float) -> FlashResult:
+    """What programming a running board has come to.
+
+    Raises:
+        DeviceError: its flash holds something else.
+    """
+    return FlashResult(
+        Device(RUNNER.name, "virtual", f"virtual {target.board.title}", "this computer"),
+        image.base,
+        len(image.data),
+        verified=True,
+        verification=check_flash(board, image),
+        reset=True,
+        seconds=seconds,
+    )
 
 
 def check_flash(board: VirtualBoardProcess, image: Image) -> str:

@@ -85,7 +85,8 @@ def test_profile(edgeq: Edgeq, model: Path, built: Path, tmp_path: Path) -> None
 
 
 def test_the_standard_commands_tell_the_same_time(model: Path, built: Path) -> None:
-    """`infer` counts microseconds with a timer of its own; edgeq's command counts core cycles."""
+    """`infer` counts microseconds with a timer of its own, and the copy of the input with them; edgeq's command
+    counts core cycles of the layers alone."""
     with pipeline.simulate(built, "nucleo-l4r5zi") as board, Wire.open(board.port, 115200) as wire:
         session = Session(wire)
         info = session.info()
@@ -93,7 +94,7 @@ def test_the_standard_commands_tell_the_same_time(model: Path, built: Path) -> N
         session.load(bytes(12))
         cycles = session.run(1)[0]
         run = session.infer(200, 1)
-        assert run.elapsed_us / 200 == pytest.approx(cycles / 120, rel=0.15)
+        assert 0 < run.elapsed_us / 200 - cycles / 120 < 4
         assert len(run.results) == 7
         # What the device prints are the real values of the bytes that it gives.
         real = [(b - 256 if b > 127 else b) * 0.25 + 1.25 for b in session.output(0, 7)]
