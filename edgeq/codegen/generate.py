@@ -202,9 +202,7 @@ def _layer(graph: Graph, step: Step, plan: MemoryPlan) -> _LayerText:
         arguments = [f"&{symbol}", *(_fill(a, {**pointers, **symbols}) for a in call.arguments)]
         calls.append(f"{step.kernel.symbol}({', '.join(arguments)});")
     if step.lowering.alias:
-        calls.append(
-            f"/* {graph.label(step.op)}: its output is its input's memory */".replace("(", "").replace(")", "")
-        )
+        calls.append(f"/* {_c_string(graph.label(step.op))}: its output is its input's memory */")
     comment = f"{_c_string(graph.label(step.op))}, {step.lowering.macs} MACs"
     constants = tuple(_constant(prefix, c) for c in step.lowering.constants)
     return _LayerText(index, comment, constants, tuple(params), tuple(calls))

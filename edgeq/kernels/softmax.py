@@ -25,8 +25,8 @@ def output_is_probability(graph: Graph, op: Op) -> Facts | None:
 
 
 def beta_is_usable(graph: Graph, op: Op) -> Facts | None:
-    """The option beta is {beta} with an input scale of {scale}; their product must be more than 2**-26, below which the reference
-    has no arithmetic: convert the model again."""
+    """The option beta is {beta} with an input scale of {scale}; their product must be more than 2**-26, below which the
+    reference has no arithmetic: convert the model again."""
     inp = graph.input_of(op, 0)
     assert inp is not None
     beta = _beta(op)
@@ -39,8 +39,8 @@ _MOST_ELEMENTS = 8191
 
 
 def rows_are_summable(graph: Graph, op: Op) -> Facts | None:
-    """Its rows have {depth} elements; the sum of more than {most} overflows the reference's 32 bits: apply softmax after
-    the network."""
+    """Its rows have {depth} elements; the sum of more than {most} overflows the reference's 32 bits: apply softmax
+    after the network."""
     inp = graph.input_of(op, 0)
     assert inp is not None
     return None if inp.shape[-1] <= _MOST_ELEMENTS else {"depth": inp.shape[-1], "most": _MOST_ELEMENTS}
