@@ -108,6 +108,7 @@ class VirtualBoard:
             flash_erase=self._flash_erase,
             clock_changed=self._clock_changed,
             timer_divider=self._timer_divider,
+            schedule=self._schedule,
             wake=self._look_again,
         )
         console_name = self.target.board.console.peripheral
@@ -239,6 +240,9 @@ class VirtualBoard:
 
     def _look_again(self) -> None:
         self._engine.state.stop_request = 1
+
+    def _schedule(self, cycle: int) -> None:
+        self._engine.state.deadline = min(self._engine.state.deadline, cycle)
 
     def _ask_reset(self) -> None:
         self._processor.reset_wanted = True

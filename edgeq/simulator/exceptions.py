@@ -9,12 +9,14 @@ from typing import Any
 from unicorn import UcError
 from unicorn import arm_const as reg
 
-from edgeq.simulator.engine import Engine
+from edgeq.simulator.engine import Engine, Registers
 from edgeq.simulator.nvic import Nvic
 
 _FRAME = (reg.UC_ARM_REG_R0, reg.UC_ARM_REG_R1, reg.UC_ARM_REG_R2, reg.UC_ARM_REG_R3, reg.UC_ARM_REG_R12,
           reg.UC_ARM_REG_LR)  # fmt: skip
 _FLOATS = tuple(getattr(reg, f"UC_ARM_REG_S{i}") for i in range(16))
+_STATE = (reg.UC_ARM_REG_SP, reg.UC_ARM_REG_XPSR, reg.UC_ARM_REG_CONTROL, reg.UC_ARM_REG_IPSR)
+_MASKS = (reg.UC_ARM_REG_PRIMASK, reg.UC_ARM_REG_BASEPRI, reg.UC_ARM_REG_FAULTMASK)
 _NAMES = ("r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "sp", "lr", "pc")
 _GENERAL = tuple(getattr(reg, f"UC_ARM_REG_{name.upper()}") for name in _NAMES)
 _FPCA, _SPSEL = 4, 2
@@ -36,6 +38,10 @@ class ExceptionUnit:
     def __init__(self, engine: Engine, nvic: Nvic) -> None:
         self._engine = engine
         self._nvic = nvic
+        self._frame = Registers(engine.uc, _FRAME)
+        self._floats = Registers(engine.uc, _FLOATS)
+        self._entry = Registers(engine.uc, (*_FRAME, *_STATE))
+        self._masks = Registers(engine.uc, _MASKS)
 
     @property
     def _uc(self) -> Any:
@@ -48,8 +54,8 @@ class ExceptionUnit:
 
     def masks(self) -> tuple[int, int, int]:
         """PRIMASK, BASEPRI, FAULTMASK."""
-        values = self._uc.reg_read_batch((reg.UC_ARM_REG_PRIMASK, reg.UC_ARM_REG_BASEPRI, reg.UC_ARM_REG_FAULTMASK))
-        return int(values[0]), int(values[1]), int(values[2])
+        primask, basepri, faultmask = self._masks.read()
+        return primask, basepri, faultmask
 
     def reset(self, stack: int) -> None:
         """Thread mode, main stack, all registers zero."""
@@ -68,12 +74,7 @@ class ExceptionUnit:
             StackError: the frame doesn't fit where the stack pointer is.
         """
         uc = self._uc
-        *low, sp, xpsr, control, handler_mode = (
-            int(v)
-            for v in uc.reg_read_batch(
-                (*_FRAME, reg.UC_ARM_REG_SP, reg.UC_ARM_REG_XPSR, reg.UC_ARM_REG_CONTROL, reg.UC_ARM_REG_IPSR)
-            )
-        )
+        *low, sp, xpsr, control, handler_mode = self._entry.read()
         in_handler = handler_mode & _HANDLER_BITS != 0
         extended = bool(control & _FPCA)
         frame = sp - (104 if extended else 32)
@@ -81,7 +82,7 @@ class ExceptionUnit:
         frame &= ~7
         words = [*low, pc & ~1, xpsr & ~_STACK_ALIGNED | (_STACK_ALIGNED if padded else 0)]
         if extended:
-            words += [int(v) for v in uc.reg_read_batch(_FLOATS)]
+            words += self._floats.read()
             words += [int(uc.reg_read(reg.UC_ARM_REG_FPSCR)), 0]
         self._store(frame, words)
         on_process_stack = not in_handler and bool(control & _SPSEL)
@@ -126,9 +127,9 @@ class ExceptionUnit:
         uc.reg_write(reg.UC_ARM_REG_XPSR, xpsr & ~_STACK_ALIGNED | 0x0100_0000)
         control = privilege | (_SPSEL if to_process_stack else 0) | (_FPCA if extended else 0)
         uc.reg_write(reg.UC_ARM_REG_CONTROL, control)
-        uc.reg_write_batch(list(zip(_FRAME, words[:6], strict=True)))
+        self._frame.write(words[:6])
         if extended:
-            uc.reg_write_batch(list(zip(_FLOATS, words[8:24], strict=True)))
+            self._floats.write(words[8:24])
             uc.reg_write(reg.UC_ARM_REG_FPSCR, words[24])
         self._engine.break_sequence()
         return words[6]

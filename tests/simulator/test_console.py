@@ -102,7 +102,9 @@ def test_terminating_it_is_no_error(tmp_path: Path) -> None:
 def test_a_fault_ends_it_with_code_5_and_says_where(tmp_path: Path) -> None:
     body = CONSOLE + " ldr r0, =0x60000000\n ldr r1, [r0]\n"
     with served(build(body), tmp_path) as (child, _):
-        out, err = child.communicate(timeout=20)
+        assert child.stdout is not None and child.stderr is not None
+        out, err = child.stdout.read(), child.stderr.read()  # it ends by itself
+        child.wait(5)
     fault = json.loads(out.splitlines()[-1])["fault"]
     assert child.returncode == fault["exit_code"] == 5
     assert fault["facts"]["kind"] == "bus-fault"

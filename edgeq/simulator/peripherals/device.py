@@ -24,6 +24,7 @@ class Wires:
         flash_erase: (offset, size) sets that part of the flash to 0xFF.
         clock_changed: the core's clock is now that many Hz.
         timer_divider: core cycles per clock of the timers on the first peripheral bus.
+        schedule: `next_event` has become that cycle, while the core runs.
         wake: the board should look at devices and interrupts again.
     """
 
@@ -35,6 +36,7 @@ class Wires:
     flash_erase: Callable[[int, int], None]
     clock_changed: Callable[[int], None]
     timer_divider: Callable[[], int]
+    schedule: Callable[[int], None]
     wake: Callable[[], None]
 
 

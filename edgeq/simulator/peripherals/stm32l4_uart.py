@@ -88,7 +88,7 @@ class Lpuart(Device):
             value = self._fifo.popleft() if self._fifo else 0
             if not self._fifo:
                 self._update()
-                self.wires.wake() if self.waiting else None
+                self.wires.schedule(self.next_event())
             return value
         return super().load(offset)
 
