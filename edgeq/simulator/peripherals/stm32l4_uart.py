@@ -14,6 +14,9 @@ _FIFO_BYTES = 8
 # Cycles between characters while the core is busy: far more than a receive interrupt takes, far less than the
 # 10,400 of a real line at 115,200 baud and 120 MHz. A core that sleeps gets the next ones at once.
 _CHARACTER_CYCLES = 500
+# A receive interrupt that reads until the FIFO is empty finds up to this many characters: fewer interrupts to simulate,
+# and few enough for any buffer that holds a command (80 characters) to be emptied in between.
+_BURST = 32
 
 
 class Lpuart(Device):
@@ -28,6 +31,7 @@ class Lpuart(Device):
         super().reset()
         self._fifo: deque[int] = deque()
         self._next_refill = 0
+        self._burst = 0
         self._level = False
 
     def feed(self, data: bytes) -> None:
@@ -47,12 +51,15 @@ class Lpuart(Device):
         if self._fifo or not self.waiting or not self._receiving():
             return
         if asleep or now >= self._next_refill:
-            room = _FIFO_BYTES if self.words.get(_CR1, 0) & _FIFO else 1
-            count = min(room, len(self.waiting))
-            for _ in range(count):
-                self._fifo.append(self.waiting.popleft())
-            self._next_refill = now + count * _CHARACTER_CYCLES
+            self._burst = _BURST if self.words.get(_CR1, 0) & _FIFO else 1
+            self._next_refill = now + self._burst * _CHARACTER_CYCLES
+            self._refill()
             self._update()
+
+    def _refill(self) -> None:
+        for _ in range(min(_FIFO_BYTES, self._burst, len(self.waiting))):
+            self._fifo.append(self.waiting.popleft())
+            self._burst -= 1
 
     def _status(self) -> int:
         control = self.words.get(_CR1, 0)
@@ -86,6 +93,8 @@ class Lpuart(Device):
             return self._status()
         if offset == _RDR:
             value = self._fifo.popleft() if self._fifo else 0
+            if not self._fifo:
+                self._refill()
             if not self._fifo:
                 self._update()
                 self.wires.schedule(self.next_event())
