@@ -83,6 +83,13 @@ def test_all_kws_predictions(machine: Machine, shared: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("machine", ["core", "core-zig"], indirect=True)
+@pytest.mark.parametrize("name", ["kws", "ic", "ad", "vww"])
+def test_a_network_on_a_bare_cortex_m4(machine: Machine, shared: Path, name: str) -> None:
+    assert _compare(machine, name, shared, 1) == 1
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("machine", ["sanitized"], indirect=True)
 @pytest.mark.parametrize("name", ["kws", "ic", "ad", "vww"])
 def test_a_network_has_no_undefined_behaviour(machine: Machine, shared: Path, name: str) -> None:

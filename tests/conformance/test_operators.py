@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from conformance.cases import hold
-from conformance.machine import Machine
+from conformance.cases import Case, hold
+from conformance.machine import Machine, board, portable
 from conformance.strategies import OPERATORS
+from hypothesis import HealthCheck, given, settings
 
-from edgeq.kernels import operators
+from edgeq.kernels import KERNELS, choose, operators
+from edgeq.tflite import parse
 
 _FEW, _MANY = 12, 250
 
@@ -37,6 +39,25 @@ def test_cortex_m4_by_the_other_compiler_and_without_dsp(machine: Machine, name:
 @pytest.mark.parametrize("name", OPERATORS)
 def test_no_case_is_undefined_behaviour_in_c(machine: Machine, name: str) -> None:
     hold(machine, OPERATORS[name], 12)
+
+
+def test_every_row_is_reached() -> None:
+    """A row that no case chooses would be held to nothing."""
+    special = board().core
+    reached: set[tuple[str, str]] = set()
+
+    def note(case: Case) -> None:
+        graph = parse(case.model)
+        for op in graph.ops:
+            for core in (special, portable(special)):
+                kernel = choose(graph, op, core).kernel
+                if kernel is not None:
+                    reached.add((kernel.op, kernel.symbol))
+
+    for strategy in OPERATORS.values():
+        each = settings(max_examples=60, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+        each(given(strategy)(note))()
+    assert reached == {(k.op, k.symbol) for k in KERNELS}
 
 
 def test_every_operator_has_a_strategy() -> None:
