@@ -58,6 +58,12 @@ def is_pointwise(graph: Graph, op: Op) -> Facts | None:
     }
 
 
+def channels_are_fours(graph: Graph, op: Op) -> Facts | None:
+    """It has {in_c} input channels, not a multiple of four, so that its columns are gathered byte by byte."""
+    in_c = parts(graph, op).window.in_c
+    return None if in_c % 4 == 0 else {"in_c": in_c}
+
+
 def has_one_position(graph: Graph, op: Op) -> Facts | None:
     """It has {positions} output positions, or doesn't read the whole input: not a matrix times one vector."""
     w = parts(graph, op).window
@@ -66,12 +72,12 @@ def has_one_position(graph: Graph, op: Op) -> Facts | None:
     return None if w.positions == 1 and whole and plain else {"positions": w.positions}
 
 
-def lower_tiles(p: Parts, channels: Channels, macs: int, *, direct: bool) -> Lowering:
+def lower_tiles(p: Parts, channels: Channels, macs: int, scratch_bytes: int) -> Lowering:
     """The call of the tiled DSP kernels.
 
     Args:
         channels: weights as [out_c][filter_h * filter_w * in_c].
-        direct: columns come straight from the input (pointwise), else they are gathered in scratch first.
+        scratch_bytes: of the kernel that makes the columns.
     """
     depth = dsp.round_up(channels.weights.shape[1], 4)
     prepared = dsp.prepare(channels, 2)
@@ -80,7 +86,7 @@ def lower_tiles(p: Parts, channels: Channels, macs: int, *, direct: bool) -> Low
         struct="edgeq_dsp_conv_params",
         fields=dsp_fields(p, depth),
         constants=dsp.constants(dsp.pack_two_channels(prepared.weights), prepared),
-        scratch_bytes=8 * depth if direct else 12 * depth,
+        scratch_bytes=scratch_bytes,
         macs=macs,
     )
 
@@ -99,18 +105,28 @@ def dsp_fields(p: Parts, depth: int) -> dict[str, str]:
     }
 
 
+def padded_depth(p: Parts) -> int:
+    """Inputs of one output element, as the columns hold them."""
+    return dsp.round_up(p.weights.size // p.window.out_c, 4)
+
+
 def _matrix(p: Parts) -> Channels:
     return p.channels(p.weights.reshape(p.window.out_c, -1))
 
 
 def _lower_dsp(graph: Graph, op: Op) -> Lowering:
     p = parts(graph, op)
-    return lower_tiles(p, _matrix(p), macs(graph, op), direct=False)
+    return lower_tiles(p, _matrix(p), macs(graph, op), 8 * padded_depth(p) + p.window.in_c)
+
+
+def _lower_few_dsp(graph: Graph, op: Op) -> Lowering:
+    p = parts(graph, op)
+    return lower_tiles(p, _matrix(p), macs(graph, op), 12 * padded_depth(p) + p.window.in_c)
 
 
 def _lower_pointwise_dsp(graph: Graph, op: Op) -> Lowering:
     p = parts(graph, op)
-    return lower_tiles(p, _matrix(p), macs(graph, op), direct=True)
+    return lower_tiles(p, _matrix(p), macs(graph, op), 8 * padded_depth(p))
 
 
 def _lower_vector_dsp(graph: Graph, op: Op) -> Lowering:
@@ -152,9 +168,20 @@ KERNELS = (
         max_version=6,
         requires=("dsp",),
         sources=TILE_SOURCES,
-        rules=_DSP_RULES,
+        rules=(*_DSP_RULES, channels_are_fours),
         lower=_lower_dsp,
         why="four pixels by two channels at a time, 17 cycles per 16 MACs",
+    ),
+    Kernel(
+        symbol="edgeq_conv_2d_few_s8_dsp",
+        op="CONV_2D",
+        types="int8",
+        max_version=6,
+        requires=("dsp",),
+        sources=TILE_SOURCES,
+        rules=_DSP_RULES,
+        lower=_lower_few_dsp,
+        why="the same where pixels aren't whole words: first layers",
     ),
     Kernel(
         symbol="edgeq_conv_2d_s8",

@@ -88,7 +88,7 @@ def keeps_channels(graph: Graph, op: Op) -> Facts | None:
 
 def _lower_as_conv(graph: Graph, op: Op) -> Lowering:
     p = parts(graph, op)
-    return conv.lower_tiles(p, _matrix(p), macs(graph, op), direct=False)
+    return conv.lower_tiles(p, _matrix(p), macs(graph, op), 12 * conv.padded_depth(p) + p.window.in_c)
 
 
 def _lower_dsp(graph: Graph, op: Op) -> Lowering:
@@ -126,7 +126,7 @@ RULES = (*convolution_rules(axis=3), channels_fit)
 
 KERNELS = (
     Kernel(
-        symbol="edgeq_conv_2d_s8_dsp",
+        symbol="edgeq_conv_2d_few_s8_dsp",
         op="DEPTHWISE_CONV_2D",
         types="int8",
         max_version=6,

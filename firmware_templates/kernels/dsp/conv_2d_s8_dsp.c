@@ -55,55 +55,120 @@ void edgeq_pointwise_conv_2d_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t
   }
 }
 
-/* The inputs of one output position, row by row of the filter, padding as the zero point. */
-static void gather(const edgeq_dsp_conv_params *p, const int8_t *in, int32_t position, int8_t *to) {
-  const edgeq_window *w = &p->window;
-  const int32_t x = position % w->out_w;
-  const int32_t y = position / w->out_w % w->out_h;
-  const int32_t batch = position / (w->out_w * w->out_h);
-  const int32_t x0 = x * w->stride_w - w->pad_w;
-  const int32_t y0 = y * w->stride_h - w->pad_h;
-  const int32_t row_bytes = w->filter_w * w->in_c;
-  for (int32_t fy = 0; fy < w->filter_h; ++fy) {
-    const int32_t iy = y0 + fy * w->dilation_h;
-    if (iy < 0 || iy >= w->in_h) {
-      memset(to, p->in_zero, (size_t)row_bytes);
-      to += row_bytes;
-      continue;
-    }
-    const int8_t *row = in + (batch * w->in_h + iy) * w->in_w * w->in_c;
-    if (w->dilation_w == 1 && x0 >= 0 && x0 + w->filter_w <= w->in_w) {
-      memcpy(to, row + x0 * w->in_c, (size_t)row_bytes);
-      to += row_bytes;
-      continue;
-    }
-    for (int32_t fx = 0; fx < w->filter_w; ++fx, to += w->in_c) {
-      const int32_t ix = x0 + fx * w->dilation_w;
-      if (ix < 0 || ix >= w->in_w) {
-        memset(to, p->in_zero, (size_t)w->in_c);
-      } else {
-        memcpy(to, row + ix * w->in_c, (size_t)w->in_c);
+/* Four output positions in a row: where their windows start, and their planes. */
+typedef struct {
+  int32_t x[4], y[4];
+  const int8_t *plane[4];
+} four_windows;
+
+static four_windows windows_at(const edgeq_window *w, const int8_t *in, int32_t first, int32_t step) {
+  four_windows f;
+  int32_t x = first % w->out_w;
+  const int32_t rows = first / w->out_w;
+  int32_t y = rows % w->out_h;
+  const int8_t *plane = in + rows / w->out_h * w->in_h * w->in_w * w->in_c;
+  for (int32_t i = 0; i < 4; ++i) {
+    f.x[i] = x * w->stride_w - w->pad_w;
+    f.y[i] = y * w->stride_h - w->pad_h;
+    f.plane[i] = plane;
+    x += step;
+    if (x == w->out_w) {
+      x = 0;
+      if (++y == w->out_h) {
+        y = 0;
+        plane += w->in_h * w->in_w * w->in_c;
       }
     }
   }
+  return f;
 }
 
-/* Any convolution without groups. scratch: [depth / 2][4][2] int16, then [4][depth] int8. */
+/* Where row `fy` of window i starts in the input; NULL when any of its pixels lies outside. */
+static const int8_t *row_inside(const edgeq_window *w, const four_windows *f, int32_t i, int32_t fy) {
+  const int32_t y = f->y[i] + fy * w->dilation_h, x = f->x[i];
+  if (y < 0 || y >= w->in_h || x < 0 || x + w->filter_w > w->in_w || w->dilation_w != 1) return NULL;
+  return f->plane[i] + (y * w->in_w + x) * w->in_c;
+}
+
+static const int8_t *pixel_or(const edgeq_window *w, const four_windows *f, int32_t i, int32_t fy, int32_t fx,
+                              const int8_t *padding) {
+  const int32_t y = f->y[i] + fy * w->dilation_h, x = f->x[i] + fx * w->dilation_w;
+  if (y < 0 || y >= w->in_h || x < 0 || x >= w->in_w) return padding;
+  return f->plane[i] + (y * w->in_w + x) * w->in_c;
+}
+
+/* No groups, input channels a multiple of four: whole rows of the filter are widened from where they lie.
+ * scratch: [depth / 2][4][2] int16, then in_c bytes of the zero point. */
 void edgeq_conv_2d_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, int8_t *out, void *scratch) {
-  const int32_t total = p->window.batches * p->window.out_h * p->window.out_w;
+  const edgeq_window *w = &p->window;
+  const int32_t total = w->batches * w->out_h * w->out_w;
+  const int32_t row = w->filter_w * w->in_c;
+  int8_t *padding = (int8_t *)scratch + 8 * p->depth;
+  edgeq_dsp_tile tile = tile_of(p, scratch);
+  if (total < 4) tile.out_stride = 0;
+  memset(padding, p->in_zero, (size_t)w->in_c);
+  for (int32_t done = 0; done < total; done += total < 4 ? 1 : 4) {
+    const int32_t first = tile_start(done, total);
+    const four_windows f = windows_at(w, in, first, total < 4 ? 0 : 1);
+    uint32_t *to = scratch;
+    for (int32_t fy = 0; fy < w->filter_h; ++fy) {
+      const int8_t *from[4];
+      for (int32_t i = 0; i < 4; ++i) from[i] = row_inside(w, &f, i, fy);
+      if (from[0] && from[1] && from[2] && from[3]) {
+        widen_4(from, row, to);
+        to += 2 * row;
+        continue;
+      }
+      for (int32_t fx = 0; fx < w->filter_w; ++fx, to += 2 * w->in_c) {
+        for (int32_t i = 0; i < 4; ++i) from[i] = pixel_or(w, &f, i, fy, fx, padding);
+        widen_4(from, w->in_c, to);
+      }
+    }
+    tile.out = out + first * w->out_c;
+    edgeq_dsp_mat_mul_4(&tile);
+  }
+}
+
+/* Words, then the bytes that are left: rows are short, a call of memcpy would cost more than the copy. */
+static inline int8_t *copy_row(int8_t *to, const int8_t *from, int32_t bytes) {
+  for (; bytes >= 4; bytes -= 4, to += 4, from += 4) {
+    const uint32_t word = edgeq_load4(from);
+    __builtin_memcpy(to, &word, 4);
+  }
+  while (bytes-- > 0) *to++ = *from++;
+  return to;
+}
+
+/* No groups, any number of input channels: columns are gathered as bytes first.
+ * scratch: [depth / 2][4][2] int16, then [4][depth] int8, then in_c bytes of the zero point. */
+void edgeq_conv_2d_few_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, int8_t *out, void *scratch) {
+  const edgeq_window *w = &p->window;
+  const int32_t total = w->batches * w->out_h * w->out_w;
+  const int32_t row = w->filter_w * w->in_c;
   int8_t *bytes = (int8_t *)scratch + 8 * p->depth;
+  int8_t *padding = bytes + 4 * p->depth;
   edgeq_dsp_tile tile = tile_of(p, scratch);
   if (total < 4) tile.out_stride = 0;
   memset(bytes, 0, 4 * (size_t)p->depth); /* what pads the depth meets zero weights, but must be there */
+  memset(padding, p->in_zero, (size_t)w->in_c);
   for (int32_t done = 0; done < total; done += total < 4 ? 1 : 4) {
     const int32_t first = tile_start(done, total);
+    const four_windows f = windows_at(w, in, first, total < 4 ? 0 : 1);
     const int8_t *from[4];
     for (int32_t i = 0; i < 4; ++i) {
-      from[i] = bytes + i * p->depth;
-      gather(p, in, total < 4 ? first : first + i, bytes + i * p->depth);
+      int8_t *to = bytes + i * p->depth;
+      from[i] = to;
+      for (int32_t fy = 0; fy < w->filter_h; ++fy) {
+        const int8_t *inside = row_inside(w, &f, i, fy);
+        if (inside) {
+          to = copy_row(to, inside, row);
+          continue;
+        }
+        for (int32_t fx = 0; fx < w->filter_w; ++fx) to = copy_row(to, pixel_or(w, &f, i, fy, fx, padding), w->in_c);
+      }
     }
     widen_4(from, p->depth, scratch);
-    tile.out = out + first * p->window.out_c;
+    tile.out = out + first * w->out_c;
     edgeq_dsp_mat_mul_4(&tile);
   }
 }

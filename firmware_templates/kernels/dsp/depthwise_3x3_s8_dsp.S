@@ -1,4 +1,4 @@
-/* One row of outputs of a 3x3 depthwise convolution, for one channel whose three input rows are int16.
+/* One row of outputs of a 3x3 depthwise convolution, for four channels whose three input rows are int16.
  *
  * With words w0 = (x0, x1) and w1 = (x2, x3) of a row, and weights packed as (k0, k1) and (k1, k2):
  *     stride 1, two outputs:   o0 += w0 . (k0, k1) + x2 * k2        SMLAD, SMLABT
@@ -15,23 +15,22 @@
   .text
 
 /* struct edgeq_dsp_row */
-#define ROW_ROWS 0
-#define ROW_WEIGHTS 12
-#define ROW_OUT 36
-#define ROW_STEP 40
-#define ROW_COUNT 44
-#define ROW_BIAS 48
-#define ROW_MULTIPLIER 52
-#define ROW_ROUND 56
-#define ROW_RIGHT 60
+#define ROW_OUT 12
 
-#define F_STEP 0
-#define F_COUNT 4
-#define F_BIAS 8
-#define F_MULTIPLIER 12
-#define F_ROUND 16
-#define F_RIGHT 20
-#define FRAME 24
+/* the frame: the row's own words from ROW_OUT on, then the channel's from its bias on, then what counts */
+#define F_OUT 0
+#define F_CHANNELS 4
+#define F_STEP 8
+#define F_COUNT 12
+#define F_ROW_BYTES 16
+#define F_BIAS 20
+#define F_MULTIPLIER 24
+#define F_ROUND 28
+#define F_RIGHT 32
+#define F_LEFT 36       /* outputs still to do in this channel's row */
+#define F_ROWS 40       /* three pointers */
+#define F_TODO 52       /* channels */
+#define FRAME 56
 
   .macro stride_1 row, k01, k12
   ldr.w r9, [\row]
@@ -61,13 +60,24 @@
 \name:
   push {r4-r11, lr}
   sub sp, sp, #FRAME
-  add r1, r0, #ROW_STEP
-  ldm r1, {r2-r7}
-  stm sp, {r2-r7}
-  ldr lr, [r0, #ROW_OUT]
-  add r3, r0, #ROW_WEIGHTS
-  ldm r3, {r3-r8}
+  add r1, r0, #ROW_OUT
+  ldm r1, {r2-r6}
+  stm sp, {r2-r6}
   ldm r0, {r0-r2}
+  movs r3, #4
+  str r3, [sp, #F_TODO]
+3:
+  add r4, sp, #F_ROWS
+  stm r4, {r0-r2}
+  ldr r3, [sp, #F_CHANNELS]
+  add r4, r3, #24
+  ldm r4, {r5-r8}
+  add r4, sp, #F_BIAS
+  stm r4, {r5-r8}
+  ldr r4, [sp, #F_COUNT]
+  ldr lr, [sp, #F_OUT]
+  str r4, [sp, #F_LEFT]
+  ldm r3, {r3-r8}
 1:
   ldr.w r11, [sp, #F_BIAS]
   mov r12, r11
@@ -90,7 +100,7 @@
   add.w r12, r12, r10
   asr.w r11, r11, r9
   asr.w r12, r12, r9
-  ldr.w r9, [sp, #F_COUNT]
+  ldr.w r9, [sp, #F_LEFT]
   ldr.w r10, [sp, #F_STEP]
   ssat r11, #8, r11
   ssat r12, #8, r12
@@ -99,9 +109,27 @@
   bmi 2f                            /* an odd number of outputs: the second of the last two is not there */
   strb.w r12, [lr, r10]
   add.w lr, lr, r10, lsl #1
-  str.w r9, [sp, #F_COUNT]
+  str.w r9, [sp, #F_LEFT]
   bne 1b
 2:
+  ldr r9, [sp, #F_TODO]
+  ldr r4, [sp, #F_ROW_BYTES]
+  subs.w r9, r9, #1
+  beq 4f
+  add r3, sp, #F_ROWS
+  ldm r3, {r0-r2}
+  ldr r5, [sp, #F_OUT]
+  ldr r6, [sp, #F_CHANNELS]
+  str.w r9, [sp, #F_TODO]
+  add r0, r4
+  add r1, r4
+  add r2, r4
+  adds r5, #1
+  adds r6, #40
+  str r5, [sp, #F_OUT]
+  str r6, [sp, #F_CHANNELS]
+  b 3b
+4:
   add sp, sp, #FRAME
   pop {r4-r11, pc}
   .size \name, . - \name

@@ -1,5 +1,3 @@
-#include <string.h>
-
 #include "kernels/edgeq_dsp.h"
 
 /* Two pixels of four channels, as one word for each channel's row of int16. */
@@ -47,41 +45,45 @@ static inline void unpack_row(uint32_t word, int32_t to[2]) {
 void edgeq_depthwise_3x3_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, int8_t *out, void *scratch) {
   const edgeq_window *w = &p->window;
   const uint32_t zero = (uint32_t)(uint8_t)p->in_zero * 0x01010101u;
-  const int32_t row = p->depth;
+  const int32_t length = p->depth;
   const uint32_t *weights = (const uint32_t *)(const void *)p->weights;
   int16_t *slots = scratch;
   for (int32_t n = 0; n < w->batches; ++n) {
     const int8_t *plane = in + n * w->in_h * w->in_w * w->in_c;
     for (int32_t c = 0; c < w->in_c; c += 4) {
-      edgeq_dsp_row rows[4];
+      edgeq_dsp_channel channels[4];
       for (int32_t i = 0; i < 4; ++i) {
-        const uint32_t *filter = weights + 3 * (c + i);
         const edgeq_dsp_scale *s = p->scales + c + i;
-        for (int32_t k = 0; k < 3; ++k) unpack_row(filter[k], rows[i].weights + 2 * k);
-        rows[i].step = w->out_c;
-        rows[i].count = w->out_w;
-        rows[i].bias = p->bias[c + i];
-        rows[i].multiplier = s->multiplier;
-        rows[i].round = s->round;
-        rows[i].right = (int32_t)((s->shifts >> 8) & 0xffu);
+        for (int32_t k = 0; k < 3; ++k) unpack_row(weights[3 * (c + i) + k], channels[i].weights + 2 * k);
+        channels[i].bias = p->bias[c + i];
+        channels[i].multiplier = s->multiplier;
+        channels[i].round = s->round;
+        channels[i].right = (int32_t)((s->shifts >> 8) & 0xffu);
       }
-      int32_t ready = -w->pad_h; /* input rows above this one are in their slots */
-      for (int32_t y = 0; y < w->out_h; ++y) {
+      edgeq_dsp_row row = {
+          .rows = {slots, slots + 4 * length, slots + 8 * length},
+          .out = out + n * w->out_h * w->out_w * w->out_c + c,
+          .channels = channels,
+          .step = w->out_c,
+          .count = w->out_w,
+          .row_bytes = 2 * length,
+      };
+      int32_t ready = -w->pad_h; /* the next input row to widen */
+      for (int32_t y = 0; y < w->out_h; ++y, row.out += w->out_w * w->out_c) {
         const int32_t top = y * w->stride_h - w->pad_h;
         if (ready < top) ready = top;
         for (; ready < top + 3; ++ready) {
+          int16_t *oldest = (int16_t *)(uintptr_t)row.rows[0];
+          row.rows[0] = row.rows[1];
+          row.rows[1] = row.rows[2];
+          row.rows[2] = oldest;
           const int8_t *from = ready >= 0 && ready < w->in_h ? plane + ready * w->in_w * w->in_c + c : NULL;
-          widen_row(from, w->in_w, w->in_c, w->pad_w, zero, slots + (ready + 3) % 3 * 4 * row, row);
+          widen_row(from, w->in_w, w->in_c, w->pad_w, zero, oldest, length);
         }
-        int8_t *to = out + (n * w->out_h + y) * w->out_w * w->out_c + c;
-        for (int32_t i = 0; i < 4; ++i) {
-          for (int32_t k = 0; k < 3; ++k) rows[i].rows[k] = slots + ((top + k + 3) % 3 * 4 + i) * row;
-          rows[i].out = to + i;
-          if (w->stride_w == 1) {
-            edgeq_dsp_depthwise_3x3_row_1(&rows[i]);
-          } else {
-            edgeq_dsp_depthwise_3x3_row_2(&rows[i]);
-          }
+        if (w->stride_w == 1) {
+          edgeq_dsp_depthwise_3x3_row_1(&row);
+        } else {
+          edgeq_dsp_depthwise_3x3_row_2(&row);
         }
       }
     }

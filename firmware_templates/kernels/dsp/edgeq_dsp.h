@@ -73,17 +73,23 @@ typedef struct {
   int32_t act_max;               /* 36 */
 } edgeq_dsp_rows;
 
-/* One channel's row of outputs of a 3x3 depthwise convolution; offsets are known to depthwise_3x3_s8_dsp.S. */
+/* What a 3x3 depthwise convolution needs to know of a channel; offsets are known to depthwise_3x3_s8_dsp.S. */
 typedef struct {
-  const int16_t *rows[3]; /*  0 */
-  int32_t weights[6];     /* 12: for each filter row (k0, k1) and (k1, k2) */
-  int8_t *out;            /* 36 */
-  int32_t step;           /* 40: bytes from output to output */
-  int32_t count;          /* 44 */
-  int32_t bias;           /* 48 */
-  int32_t multiplier;     /* 52 */
-  int32_t round;          /* 56 */
-  int32_t right;          /* 60: > 0 */
+  int32_t weights[6]; /*  0: for each filter row (k0, k1) and (k1, k2) */
+  int32_t bias;       /* 24 */
+  int32_t multiplier; /* 28 */
+  int32_t round;      /* 32 */
+  int32_t right;      /* 36: > 0 */
+} edgeq_dsp_channel;
+
+/* A row of outputs of four channels. */
+typedef struct {
+  const int16_t *rows[3];            /*  0: the first channel's input rows; the others' follow each */
+  int8_t *out;                       /* 12: the first channel's first output */
+  const edgeq_dsp_channel *channels; /* 16 */
+  int32_t step;                      /* 20: bytes from output to output */
+  int32_t count;                     /* 24: outputs in the row */
+  int32_t row_bytes;                 /* 28: from one channel's input row to the next one's */
 } edgeq_dsp_row;
 
 void edgeq_dsp_depthwise_3x3_row_1(const edgeq_dsp_row *row); /* stride 1 */
@@ -92,6 +98,7 @@ void edgeq_dsp_mat_mul_4(const edgeq_dsp_tile *tile);
 void edgeq_dsp_mat_vec(const edgeq_dsp_rows *rows);
 
 void edgeq_conv_2d_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, int8_t *out, void *scratch);
+void edgeq_conv_2d_few_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, int8_t *out, void *scratch);
 void edgeq_pointwise_conv_2d_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, int8_t *out, void *scratch);
 void edgeq_depthwise_conv_2d_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, int8_t *out, void *scratch);
 void edgeq_depthwise_3x3_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, int8_t *out, void *scratch);
