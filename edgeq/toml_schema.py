@@ -7,6 +7,7 @@ import difflib
 import types
 import typing
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, TypeVar, get_args, get_origin
 
 from edgeq.errors import TargetFileError
@@ -24,7 +25,7 @@ def build(cls: type[T], table: Mapping[str, Any], where: str, key: str = "") -> 
     Raises:
         TargetFileError: an unknown key (the nearest known one is suggested), a wrong type, or a missing key.
     """
-    hints = typing.get_type_hints(cls)
+    hints = _hints(typing.cast(Any, cls))
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]  # T is a dataclass
     for name in table:
         if name not in fields:
@@ -32,9 +33,7 @@ def build(cls: type[T], table: Mapping[str, Any], where: str, key: str = "") -> 
             raise TargetFileError(
                 f"unknown key '{_dotted(key, name)}'",
                 where=where,
-                next_step=f"did you mean '{near[0]}'?"
-                if near
-                else f"known keys: {', '.join(sorted(fields))}",
+                next_step=f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(sorted(fields))}",
                 key=_dotted(key, name),
             )
     values: dict[str, Any] = {}
@@ -43,9 +42,17 @@ def build(cls: type[T], table: Mapping[str, Any], where: str, key: str = "") -> 
             values[name] = _convert(hints[name], table[name], where, _dotted(key, name))
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise TargetFileError(
-                f"'{_dotted(key, name)}' is missing", where=where, next_step=f"add {name} = …", key=name
+                f"'{_dotted(key, name)}' is missing",
+                where=where,
+                next_step=f"add {name} = …",
+                key=_dotted(key, name),
             )
     return cls(**values)
+
+
+@lru_cache(maxsize=64)
+def _hints(cls: type) -> Mapping[str, Any]:
+    return types.MappingProxyType(typing.get_type_hints(cls))
 
 
 def _dotted(key: str, name: str) -> str:
@@ -63,15 +70,14 @@ def _convert(hint: Any, value: Any, where: str, key: str) -> Any:
         return tuple(_convert(item, v, where, f"{key}[{i}]") for i, v in enumerate(value))
     if origin is typing.Literal:
         if value not in get_args(hint):
-            raise _wrong(key, "one of " + ", ".join(map(repr, get_args(hint))), value, where)
+            near = difflib.get_close_matches(str(value), get_args(hint), n=1)
+            raise _wrong(key, "one of " + ", ".join(map(repr, get_args(hint))), value, where, *near)
         return value
     if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
         item = get_args(hint)[1]
         if not isinstance(value, dict):
             raise _wrong(key, "a table", value, where)
-        return types.MappingProxyType(
-            {k: _convert(item, v, where, _dotted(key, k)) for k, v in value.items()}
-        )
+        return types.MappingProxyType({k: _convert(item, v, where, _dotted(key, k)) for k, v in value.items()})
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, dict):
             raise _wrong(key, "a table", value, where)
@@ -86,5 +92,10 @@ def _convert(hint: Any, value: Any, where: str, key: str) -> Any:
     return value
 
 
-def _wrong(key: str, expected: str, value: object, where: str) -> TargetFileError:
-    return TargetFileError(f"'{key}' must be {expected}, not {value!r}", where=where, key=key)
+def _wrong(key: str, expected: str, value: object, where: str, near: str = "") -> TargetFileError:
+    return TargetFileError(
+        f"'{key}' must be {expected}, not {value!r}",
+        where=where,
+        next_step=f"did you mean '{near}'?" if near else "",
+        key=key,
+    )

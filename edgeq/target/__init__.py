@@ -1,0 +1,62 @@
+"""Target: what a model is built for. Facts are data: `targets/{cores,socs,boards,linux,phones}/*.toml`.
+
+Every file goes through one strict loader, the user's own too. `schema` says what a file may hold, `model` what
+follows from it, `validate` what the types can't say, `load` where the files are.
+"""
+
+from edgeq.target.load import load, load_file, names, validate_file
+from edgeq.target.model import Target
+from edgeq.target.schema import (
+    NO_CONSOLE,
+    USES,
+    Board,
+    ClockEnable,
+    Cluster,
+    Compiler,
+    Console,
+    Core,
+    Delegate,
+    FlashMethod,
+    FlashTiming,
+    Kind,
+    Memory,
+    MemoryUse,
+    Peripheral,
+    Power,
+    Reserved,
+    SlowReads,
+    Soc,
+    System,
+    UsbId,
+    WaitStates,
+)
+
+__all__ = [
+    "NO_CONSOLE",
+    "USES",
+    "Board",
+    "ClockEnable",
+    "Cluster",
+    "Compiler",
+    "Console",
+    "Core",
+    "Delegate",
+    "FlashMethod",
+    "FlashTiming",
+    "Kind",
+    "Memory",
+    "MemoryUse",
+    "Peripheral",
+    "Power",
+    "Reserved",
+    "SlowReads",
+    "Soc",
+    "System",
+    "Target",
+    "UsbId",
+    "WaitStates",
+    "load",
+    "load_file",
+    "names",
+    "validate_file",
+]
