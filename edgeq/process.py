@@ -63,9 +63,7 @@ def run(
         kill_tree(child)
         child.wait()
         raise
-    transcript = Transcript(
-        tuple(words), child.returncode, out.decode(errors="replace"), err.decode(errors="replace")
-    )
+    transcript = Transcript(tuple(words), child.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
     if check and transcript.exit_code != 0:
         said = transcript.stderr.strip() or transcript.stdout.strip()
         raise ToolError(
