@@ -144,11 +144,11 @@ def plan(model: ModelLike, target: TargetLike) -> tuple[MemoryPlan, ArenaChart]:
     Raises:
         UnsupportedError: an operator without a kernel.
     """
-    from edgeq import kernels, memory
+    from edgeq import memory, optimize
 
-    graph = read_model(model).graph
-    made = memory.plan_memory(graph, kernels.lower(graph, load_target(target).core).lowerings)
-    return made, memory.chart(graph, made)
+    program = optimize.compile_program(read_model(model).graph, load_target(target).core)
+    made = memory.plan_memory(program.graph, program.lowerings)
+    return made, memory.chart(program.graph, made)
 
 
 def generate(model: ModelLike, target: TargetLike) -> SourceTree:
@@ -157,11 +157,11 @@ def generate(model: ModelLike, target: TargetLike) -> SourceTree:
     Raises:
         UnsupportedError: an operator without a kernel.
     """
-    from edgeq import codegen, kernels, memory
+    from edgeq import codegen, memory, optimize
 
-    graph, board = read_model(model).graph, load_target(target)
-    program = kernels.lower(graph, board.core)
-    return codegen.generate(program, memory.plan_memory(graph, program.lowerings), board)
+    board = load_target(target)
+    program = optimize.compile_program(read_model(model).graph, board.core)
+    return codegen.generate(program, memory.plan_memory(program.graph, program.lowerings), board)
 
 
 def build(

@@ -12,7 +12,9 @@ from edgeq.check.model_rules import findings
 from edgeq.errors import UnsupportedError, UsageError
 from edgeq.graph import Graph, Op
 from edgeq.kernels import Lowering, Violation, choose
+from edgeq.kernels.macs import macs, total_macs
 from edgeq.memory import MemoryPlan, plan_memory
+from edgeq.optimize import Removal, remove_constant_channels
 from edgeq.target import Target
 from edgeq.units import align_up
 
@@ -54,10 +56,12 @@ def check(
     for name, value in (("ram", reserve_ram_bytes), ("flash", reserve_flash_bytes), ("stack", stack)):
         if value < 0:
             raise UsageError(f"{value} bytes can't be reserved", where=name, next_step="give 0 or more")
-    lowered = [_lower(graph, op, target) for op in graph.ops]
+    removal = remove_constant_channels(graph)
+    computed = removal.graph  # what the generated code computes; the model is judged by its own operators
+    lowered = [_lower(graph, computed, op, target) for op in computed.ops]
     refused = frozenset(v.verdict.index for v in lowered if not v.verdict.supported)
     found = findings(graph, refused)
-    plan, problem = _plan(graph, [v.lowering for v in lowered])
+    plan, problem = _plan(computed, [v.lowering for v in lowered])
     operators = tuple(v.verdict for v in lowered)
     if problem is not None:
         operators = tuple(
@@ -66,8 +70,8 @@ def check(
         )
     complete = plan is not None and not refused
     parts = (
-        *_ram_parts(graph, plan, sizes, stack, reserve_ram_bytes, complete),
-        *_flash_parts(graph, lowered, sizes, reserve_flash_bytes, complete),
+        *_ram_parts(computed, plan, sizes, stack, reserve_ram_bytes, complete),
+        *_flash_parts(computed, lowered, sizes, reserve_flash_bytes, complete),
     )
     report = FitReport(
         model=graph.source or graph.name,
@@ -77,10 +81,10 @@ def check(
         findings=found,
         budgets=_budgets(target, parts),
         plan=plan,
-        peak=advice.peak(graph, plan) if plan is not None else None,
-        notices=graph.notices,
+        peak=advice.peak(computed, plan) if plan is not None else None,
+        notices=(*graph.notices, *_removed(graph, removal)),
     )
-    return replace(report, advice=_advice(graph, target, report))
+    return replace(report, advice=_advice(computed, target, report))
 
 
 def after_build(report: FitReport, *, flash_bytes: int, weights_bytes: int, ram_bytes: int) -> FitReport:
@@ -107,7 +111,7 @@ def after_build(report: FitReport, *, flash_bytes: int, weights_bytes: int, ram_
     return replace(report, budgets=budgets)
 
 
-def _lower(graph: Graph, op: Op, target: Target) -> _Lowered:
+def _lower(model: Graph, graph: Graph, op: Op, target: Target) -> _Lowered:
     name, short = graph.output_of(op).name, graph.output_of(op).short_name
     kind = op.custom_name or op.kind
     choice = choose(graph, op, target.core)
@@ -124,7 +128,7 @@ def _lower(graph: Graph, op: Op, target: Target) -> _Lowered:
         name=name,
         short_name=short,
         kernel=choice.kernel.symbol,
-        macs=lowering.macs,
+        macs=macs(model, model.ops[op.index]),
         weights_bytes=sizes["weights"],
         parameter_bytes=sizes["parameters"],
         tolerance=choice.kernel.exact,
@@ -176,6 +180,16 @@ def _budgets(target: Target, parts: Sequence[Part]) -> tuple[Budget, ...]:
         if here:
             found.append(Budget(memory.name, memory.kind, memory.size_bytes, here))
     return tuple(found)
+
+
+def _removed(graph: Graph, removal: Removal) -> tuple[str, ...]:
+    if not removal.channels:
+        return ()
+    whole, left = total_macs(graph), total_macs(removal.graph)
+    return (
+        f"{whole - left:,} of {whole:,} MACs ({100 * (whole - left) / whole:.0f} %) compute channels that provably "
+        "never change: they are folded into biases, bit for bit the same",
+    )
 
 
 def _advice(graph: Graph, target: Target, report: FitReport) -> tuple[str, ...]:

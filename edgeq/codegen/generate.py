@@ -98,7 +98,7 @@ def _manifest(program: Program, plan: MemoryPlan, target: str, clock_hz: int) ->
         clock_hz=clock_hz,
         arena_bytes=plan.arena_bytes,
         weights_bytes=program.constant_bytes("weights"),
-        macs=program.macs,
+        macs=program.model_macs,
         inputs=tuple(_info(graph.tensors[i]) for i in graph.inputs),
         outputs=tuple(_info(graph.tensors[i]) for i in graph.outputs),
         layers=tuple(

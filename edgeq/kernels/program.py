@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from edgeq.errors import UnsupportedError
 from edgeq.graph import Graph, Op
 from edgeq.kernels.contract import Kernel, Lowering
+from edgeq.kernels.macs import total_macs
 from edgeq.kernels.table import choose
 from edgeq.target import Core
 
@@ -25,12 +26,15 @@ class Program:
     """A graph lowered for a core.
 
     Attributes:
+        graph: as it is computed: what was superfluous in the model is gone already.
         steps: one per operator, in order.
+        model_macs: multiply-accumulates of the model as its file has it; fewer may be left to compute.
     """
 
     graph: Graph
     core: str
     steps: tuple[Step, ...]
+    model_macs: int
 
     @property
     def lowerings(self) -> tuple[Lowering, ...]:
@@ -39,7 +43,7 @@ class Program:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates per inference."""
+        """Multiply-accumulates that an inference computes."""
         return sum(step.lowering.macs for step in self.steps)
 
     @property
@@ -52,8 +56,11 @@ class Program:
         return sum(len(c.data) for step in self.steps for c in step.lowering.constants if c.section == section)
 
 
-def lower(graph: Graph, core: Core) -> Program:
+def lower(graph: Graph, core: Core, model_macs: int | None = None) -> Program:
     """Choose a kernel for each operator and lower it.
+
+    Args:
+        model_macs: of the model that the graph was made from; the graph's own without.
 
     Raises:
         UnsupportedError: operators without a kernel; the message names each with the rule that it breaks.
@@ -76,4 +83,4 @@ def lower(graph: Graph, core: Core) -> Program:
             next_step="`edgeq check` lists all of them with what to do",
             operators=refused,
         )
-    return Program(graph, core.name, tuple(steps))
+    return Program(graph, core.name, tuple(steps), total_macs(graph) if model_macs is None else model_macs)
