@@ -11,6 +11,7 @@ _MAKERS = {
     "host": HostMachine,
     "sanitized": SanitizedMachine,
     "core": lambda folder: CoreMachine("gcc", folder=folder),
+    "core-watched": lambda folder: CoreMachine("gcc", watch=True, folder=folder),
     "core-zig": lambda folder: CoreMachine("zig", folder=folder),
     "core-portable": lambda folder: CoreMachine("gcc", special=False, folder=folder),
 }

@@ -27,6 +27,13 @@ def test_cortex_m4_equals_the_reference(machine: Machine, name: str, examples: i
     hold(machine, OPERATORS[name], examples)
 
 
+@pytest.mark.parametrize("machine", ["core-watched"], indirect=True)
+@pytest.mark.parametrize("examples", [4, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", [name for name in OPERATORS if name.startswith(("CONV", "DEPTHWISE", "FULLY", "ADD"))])
+def test_words_are_loaded_in_groups_from_aligned_addresses_only(machine: Machine, name: str, examples: int) -> None:
+    hold(machine, OPERATORS[name], examples)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("machine", ["core-zig", "core-portable"], indirect=True)
 @pytest.mark.parametrize("name", OPERATORS)
