@@ -68,8 +68,8 @@ def has_one_position(graph: Graph, op: Op) -> Facts | None:
     """It has {positions} output positions, or doesn't read the whole input: not a matrix times one vector."""
     w = parts(graph, op).window
     whole = (w.filter_h, w.filter_w, w.pad_h, w.pad_w) == (w.in_h, w.in_w, 0, 0)
-    plain = w.filter_h == 1 or w.dilation_h == 1
-    return None if w.positions == 1 and whole and plain else {"positions": w.positions}
+    dense = (w.filter_h == 1 or w.dilation_h == 1) and (w.filter_w == 1 or w.dilation_w == 1)
+    return None if w.positions == 1 and whole and dense else {"positions": w.positions}
 
 
 def lower_tiles(p: Parts, channels: Channels, macs: int, scratch_bytes: int) -> Lowering:
