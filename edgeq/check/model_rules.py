@@ -89,7 +89,7 @@ def inputs_have_fixed_shapes(graph: Graph, refused: Refused) -> Facts | None:
     for index in graph.inputs:
         tensor = graph.tensors[index]
         if -1 in tensor.shape_signature[1:]:
-            return {"tensor": tensor.name, "signature": list(tensor.shape_signature)}
+            return {"tensor": tensor.short_name, "signature": list(tensor.shape_signature)}
     return None
 
 
@@ -101,7 +101,7 @@ def ends_can_be_carried(graph: Graph, refused: Refused) -> Facts | None:
             tensor = graph.tensors[index]
             if tensor.dtype not in _CARRIED:
                 carried = ", ".join(d.value for d in _CARRIED)
-                return {"end": end, "tensor": tensor.name, "dtype": tensor.dtype.value, "carried": carried}
+                return {"end": end, "tensor": tensor.short_name, "dtype": tensor.dtype.value, "carried": carried}
     return None
 
 
@@ -111,7 +111,7 @@ def ends_are_computed(graph: Graph, refused: Refused) -> Facts | None:
     for end, indices in (("input", graph.inputs), ("output", graph.outputs)):
         for index in indices:
             if graph.tensors[index].is_constant:
-                return {"end": end, "tensor": graph.tensors[index].name}
+                return {"end": end, "tensor": graph.tensors[index].short_name}
     return None
 
 

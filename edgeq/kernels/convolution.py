@@ -105,27 +105,28 @@ def weights_are_symmetric(graph: Graph, op: Op) -> Facts | None:
     weights = graph.input_of(op, 1)
     if weights is None or weights.quant is None or not np.any(weights.quant.zero_point):
         return None
-    return {"tensor": weights.name, "zero_point": int(weights.quant.zero_point[0])}
+    return {"tensor": weights.short_name, "zero_point": int(weights.quant.zero_point[0])}
 
 
 def weight_scales(axis: int) -> Rule:
     """A rule: one scale, or one per output channel along `axis`."""
 
     def weight_scales_fit(graph: Graph, op: Op) -> Facts | None:
-        """The weights '{tensor}' of shape {shape} have {scales} scales along dimension {dimension}; one, or one per
-        output channel, is what the kernels take."""
+        """The weights '{tensor}' of shape {shape} {found}; the kernels take one scale, or one per output channel, each
+        finite and not negative: convert the model again."""
         weights = graph.input_of(op, 1)
         assert weights is not None
+        facts = {"tensor": weights.short_name, "shape": list(weights.shape)}
         quant = weights.quant
-        sound = quant is not None and arithmetic.usable(quant)
-        if quant is not None and sound and (not quant.per_channel or quant.quantized_dimension == axis):
-            return None
-        return {
-            "tensor": weights.name,
-            "shape": list(weights.shape),
-            "scales": quant.scale.size if quant else 0,
-            "dimension": quant.quantized_dimension if quant else 0,
-        }
+        if quant is None:
+            return {**facts, "found": "have no scales"}
+        if quant.per_channel and quant.quantized_dimension != axis:
+            return {**facts, "found": f"have {quant.scale.size} scales along dimension {quant.quantized_dimension}"}
+        # 0 is what older converters write for channels of zeros: whatever the sum, the output is its zero point.
+        bad = np.flatnonzero(~(np.isfinite(quant.scale) & (quant.scale >= 0)))
+        if bad.size:
+            return {**facts, "found": f"have the scale {float(quant.scale[bad[0]])} in channel {int(bad[0])}"}
+        return None
 
     return weight_scales_fit
 
@@ -135,7 +136,7 @@ def bias_fits(graph: Graph, op: Op) -> Facts | None:
     bias, out = graph.input_of(op, 2), graph.output_of(op)
     if bias is None or bias.elements == out.shape[-1]:
         return None
-    return {"tensor": bias.name, "elements": bias.elements, "channels": out.shape[-1]}
+    return {"tensor": bias.short_name, "elements": bias.elements, "channels": out.shape[-1]}
 
 
 def convolution_rules(axis: int) -> tuple[Rule, ...]:

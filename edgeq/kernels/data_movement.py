@@ -63,6 +63,12 @@ def _lower_pad(graph: Graph, op: Op) -> Lowering:
     )
 
 
+def parts_are_there(graph: Graph, op: Op) -> Facts | None:
+    """Input {position} is left out, which {kind} doesn't allow: the file is damaged."""
+    absent = [position for position, index in enumerate(op.inputs) if index < 0]
+    return {"position": absent[0], "kind": op.kind} if absent else None
+
+
 def _axis(graph: Graph, op: Op) -> int:
     return op.integer("axis") % max(len(graph.output_of(op).shape), 1)
 
@@ -89,7 +95,7 @@ def parts_share_quantization(graph: Graph, op: Op) -> Facts | None:
         same_scale = arithmetic.scale_of(tensor) == arithmetic.scale_of(out)
         if not same_scale or arithmetic.zero_point_of(tensor) != arithmetic.zero_point_of(out):
             return {
-                "tensor": tensor.name,
+                "tensor": tensor.short_name,
                 "scale": float(arithmetic.scale_of(tensor)),
                 "zero_point": arithmetic.zero_point_of(tensor),
                 "out_scale": float(arithmetic.scale_of(out)),
@@ -181,6 +187,7 @@ KERNELS = (
         sources=("portable/data_movement.c",),
         rules=(
             rules.arity(1, 1 << 16),
+            parts_are_there,
             *_MOVE,
             rules.types((INT8,), INT8),
             parts_fit,

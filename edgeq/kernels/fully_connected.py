@@ -78,6 +78,19 @@ def weights_are_plain(graph: Graph, op: Op) -> Facts | None:
     return None if layout == "DEFAULT" else {"format": layout}
 
 
+def channels_are_symmetric(graph: Graph, op: Op) -> Facts | None:
+    """The weights '{tensor}' have a scale per channel, and the zero point {zero_point} in channel {channel}; the
+    reference takes it for 0 then: convert the model again."""
+    weights = graph.input_of(op, 1)
+    assert weights is not None and weights.quant is not None
+    channels = np.flatnonzero(weights.quant.zero_point)
+    if not weights.quant.per_channel or channels.size == 0:
+        return None
+    channel = int(channels[0])
+    zero_point = int(weights.quant.zero_point[channel])
+    return {"tensor": weights.short_name, "zero_point": zero_point, "channel": channel}
+
+
 RULES = (
     rules.arity(2, 3),
     rules.shapes_are_static,
@@ -89,6 +102,7 @@ RULES = (
     weights_are_plain,
     rules.quantization_is_usable(0),
     weight_scales(axis=0),
+    channels_are_symmetric,
     rules.factor_is_defined(0, 1),
     bias_fits,
     rules.activation_is_known,

@@ -74,7 +74,7 @@ def input_is_per_tensor(graph: Graph, op: Op) -> dict[str, object] | None:
     """Tensor '{tensor}' must have one finite, positive scale to be dequantized: convert the model again."""
     tensor = _input(graph, op)
     sound = arithmetic.per_tensor(tensor.quant) and arithmetic.usable(tensor.quant)
-    return None if sound else {"tensor": tensor.name}
+    return None if sound else {"tensor": tensor.short_name}
 
 
 _BOTH = (rules.quantization_is_usable(0), rules.factor_is_defined(0))

@@ -13,7 +13,7 @@ def shapes_are_static(graph: Graph, op: Op) -> Facts | None:
     for index in (*op.inputs, *op.outputs):
         tensor = graph.tensors[index] if index >= 0 else None
         if tensor is not None and -1 in tensor.shape_signature[1:]:
-            return {"tensor": tensor.name, "signature": list(tensor.shape_signature)}
+            return {"tensor": tensor.short_name, "signature": list(tensor.shape_signature)}
     return None
 
 
@@ -22,7 +22,7 @@ def nothing_is_empty(graph: Graph, op: Op) -> Facts | None:
     for index in (*op.inputs, *op.outputs):
         tensor = graph.tensors[index] if index >= 0 else None
         if tensor is not None and tensor.elements == 0:
-            return {"tensor": tensor.name, "shape": list(tensor.shape)}
+            return {"tensor": tensor.short_name, "shape": list(tensor.shape)}
     return None
 
 
@@ -54,7 +54,7 @@ def _type_facts(tensor: Tensor, allowed: tuple[DType, ...]) -> Facts:
     else:
         hint = "convert the float model again with `edgeq convert`"
     names = " or ".join(d.value for d in allowed)
-    return {"tensor": tensor.name, "dtype": tensor.dtype.value, "allowed": names, "hint": hint}
+    return {"tensor": tensor.short_name, "dtype": tensor.dtype.value, "allowed": names, "hint": hint}
 
 
 def quantization_is_usable(*positions: int) -> Rule:
@@ -66,15 +66,15 @@ def quantization_is_usable(*positions: int) -> Rule:
         tensors = [t for p in positions if (t := graph.input_of(op, p)) is not None]
         for tensor in (*tensors, *(graph.tensors[i] for i in op.outputs)):
             if tensor.quant is None:
-                return {"tensor": tensor.name, "found": "it is not quantized"}
+                return {"tensor": tensor.short_name, "found": "it is not quantized"}
             if tensor.quant.per_channel:
-                return {"tensor": tensor.name, "found": f"it has {tensor.quant.scale.size} scales"}
+                return {"tensor": tensor.short_name, "found": f"it has {tensor.quant.scale.size} scales"}
             if not arithmetic.usable(tensor.quant):
-                return {"tensor": tensor.name, "found": f"its scale is {float(tensor.quant.scale[0])}"}
+                return {"tensor": tensor.short_name, "found": f"its scale is {float(tensor.quant.scale[0])}"}
             low, high = _RANGE.get(tensor.dtype, (-(1 << 31), (1 << 31) - 1))
             if not low <= int(tensor.quant.zero_point[0]) <= high:
                 found = f"its zero point {int(tensor.quant.zero_point[0])} lies outside {low}..{high}"
-                return {"tensor": tensor.name, "found": found}
+                return {"tensor": tensor.short_name, "found": found}
         return None
 
     return quantization_is_per_tensor
@@ -92,7 +92,7 @@ def constant(position: int, what: str) -> Rule:
         tensor = graph.input_of(op, position)
         if tensor is None or tensor.is_constant:
             return None
-        return {"tensor": tensor.name, "what": what}
+        return {"tensor": tensor.short_name, "what": what}
 
     return input_is_constant
 
@@ -160,7 +160,7 @@ def rank(position: int, allowed: tuple[int, ...]) -> Rule:
         if tensor is None or len(tensor.shape) in allowed:
             return None
         names = " or ".join(map(str, allowed))
-        return {"tensor": tensor.name, "shape": list(tensor.shape), "allowed": names}
+        return {"tensor": tensor.short_name, "shape": list(tensor.shape), "allowed": names}
 
     return rank_is_supported
 
@@ -184,7 +184,7 @@ def same_quantization(graph: Graph, op: Op) -> Facts | None:
     ) == arithmetic.zero_point_of(out):
         return None
     return {
-        "tensor": tensor.name,
+        "tensor": tensor.short_name,
         "scale": float(arithmetic.scale_of(tensor)),
         "zero_point": arithmetic.zero_point_of(tensor),
         "out_scale": float(arithmetic.scale_of(out)),

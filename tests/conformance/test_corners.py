@@ -43,6 +43,44 @@ def test_sums_beyond_32_bits_wrap_as_the_reference_does(machine: Machine, kind: 
 
 
 @_EVERYWHERE
+@pytest.mark.parametrize(("across", "down"), [(2, 1), (1, 2), (2, 2)])
+def test_one_position_of_a_dilated_window_is_no_matrix_times_the_input(
+    machine: Machine, across: int, down: int
+) -> None:
+    """The window reaches beyond the input although nothing is padded before it."""
+    rng = np.random.default_rng(1)
+    parts = [
+        T((1, 2, 2, 4), scale=0.5, zero_point=-3),
+        T((4, 2, 2, 4), scale=1.0, data=rng.integers(-127, 128, (4, 2, 2, 4))),
+        T((4,), "INT32", scale=0.5, data=rng.integers(-1000, 1000, 4)),
+    ]
+    options = {"stride_h": 2, "stride_w": 2, "padding": "SAME", "dilation_w_factor": across, "dilation_h_factor": down}
+    model = single_op_model("CONV_2D", parts, T((1, 1, 1, 4), scale=60.0, zero_point=5), options, version=3)
+    held(machine, Case(model, {"across": across, "down": down}))
+
+
+@_EVERYWHERE
+@pytest.mark.parametrize("kind", ["CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"])
+@pytest.mark.parametrize("scales", [[1.0, 0.0, 2.0, 0.5], 0.0])
+def test_a_weight_scale_of_zero(machine: Machine, kind: str, scales: list[float] | float) -> None:
+    """What older converters write for channels whose weights are all zero."""
+    rng = np.random.default_rng(2)
+    weights = {"CONV_2D": (4, 2, 2, 4), "DEPTHWISE_CONV_2D": (1, 3, 3, 4), "FULLY_CONNECTED": (4, 36)}[kind]
+    out = {"CONV_2D": (1, 2, 2, 4), "DEPTHWISE_CONV_2D": (1, 1, 1, 4), "FULLY_CONNECTED": (1, 4)}[kind]
+    axis = 3 if kind == "DEPTHWISE_CONV_2D" and isinstance(scales, list) else 0
+    parts = [
+        T((1, 36) if kind == "FULLY_CONNECTED" else (1, 3, 3, 4), scale=0.5, zero_point=-3),
+        T(weights, scale=scales, axis=axis, data=rng.integers(-127, 128, weights)),
+        T((4,), "INT32", scale=0.5, data=[5, 7, -9, 0]),
+    ]
+    options: dict[str, object] = {}
+    if kind != "FULLY_CONNECTED":
+        options = {"stride_h": 1, "stride_w": 1, "padding": "VALID"}
+    model = single_op_model(kind, parts, T(out, scale=60.0, zero_point=5), options, version=5)
+    held(machine, Case(model, {"kind": kind, "scales": scales}))
+
+
+@_EVERYWHERE
 @pytest.mark.parametrize("depth", [511, 512, 1001, 4096, 8191])
 def test_softmax_of_many_equal_elements(machine: Machine, depth: int) -> None:
     inp = T((1, depth), scale=0.1)

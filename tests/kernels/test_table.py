@@ -98,6 +98,31 @@ REFUSALS: dict[str, tuple[Callable[[], bytes], str]] = {
     "zero scale": (lambda: _conv(out=T((1, 4, 4, 2), scale=0.0)), r"its scale is 0\.0"),
     "zero point": (lambda: _conv(out=T((1, 4, 4, 2), scale=1.0, zero_point=300)), r"300 lies outside -128\.\.127"),
     "asymmetric weights": (lambda: _conv(weights=_weights(zero_point=3)), r"zero point 3"),
+    "negative weight scale": (lambda: _conv(weights=_weights(scale=[0.1, -0.5])), r"the scale -0\.5 in channel 1"),
+    "weight scales along the inputs": (
+        lambda: _conv(weights=_weights(scale=[0.1] * 8, axis=3)),
+        r"8 scales along dimension 3",
+    ),
+    "fused names": (
+        lambda: _conv(out=T((1, 4, 4, 2), name="model/conv;" + "model/batch_norm;" * 9)),
+        r"Tensor 'model/conv' must",
+    ),
+    "asymmetric channels": (
+        lambda: single_op_model(
+            "FULLY_CONNECTED",
+            [
+                T((1, 8), scale=0.5),
+                T((2, 8), scale=[0.1, 0.2], zero_point=[0, 7], data=np.ones((2, 8))),
+            ],
+            T((1, 2), scale=1.0),
+            version=5,
+        ),
+        r"zero point 7 in channel 1",
+    ),
+    "concatenation with a part left out": (
+        lambda: single_op_model("CONCATENATION", [S, None], S, {"axis": 3}),
+        r"Input 1 is left out",
+    ),
     "weights computed": (lambda: _conv(weights=_weights(data=None)), r"needs them in the file"),
     "channels": (lambda: _conv(inp=T((1, 4, 4, 9), scale=0.5)), r"don't fit the input's 9"),
     "geometry": (lambda: _conv(out=T((1, 3, 3, 2), scale=1.0)), r"the file says \[1, 3, 3, 2\]"),
