@@ -160,6 +160,7 @@ def generate(model: ModelLike, target: TargetLike) -> SourceTree:
     from edgeq import codegen, memory, optimize
 
     board = load_target(target)
+    board.require_firmware("build")
     program = optimize.compile_program(read_model(model).graph, board.core)
     return codegen.generate(program, memory.plan_memory(program.graph, program.lowerings), board)
 
@@ -215,6 +216,7 @@ def flash(
     from edgeq.runners.image import check_image, image_of
 
     board, chosen = load_target(target), options or FlashOptions()
+    board.require_firmware("flash")
     found = image_of(image, board)
     check_image(found, board)
     choice = select.choose(board, runner=select.VIRTUAL if sim else runner, device=device, options=chosen)
@@ -238,6 +240,7 @@ def simulate(
     from edgeq.runners.virtual import check_flash, virtual_board
 
     board = load_target(target)
+    board.require_firmware("simulate")
     found = image_of(image, board)
     check_image(found, board)
     with virtual_board(found, board, elf=elf_of(image), socket=socket, wait_states=wait_states) as running:
@@ -285,6 +288,7 @@ def profile(
     if wait_states is not None and not sim:
         raise UsageError("only a virtual board's wait states can be chosen", next_step="add --sim")
     read, board = read_model(model), load_target(target)
+    board.require_firmware("profile")
     if sim:
         built = firmware if firmware is not None else build(read, board, cache=cache, listener=listener)
         with simulate(built, board, wait_states=wait_states) as running:

@@ -7,7 +7,7 @@ from math import floor, sqrt
 from typing import Literal
 
 from edgeq import target as targets
-from edgeq.check.fit import Budget, LiveBuffer, OpVerdict, Peak
+from edgeq.check.fit import Budget, LiveBuffer, OpVerdict, Part, Peak, place
 from edgeq.graph import Graph
 from edgeq.memory import Buffer, MemoryPlan, buffer_label
 from edgeq.target import Target
@@ -99,13 +99,24 @@ def flash_advice(operators: Sequence[OpVerdict], budget: Budget) -> list[str]:
     return lines
 
 
-def other_targets(target: Target, ram_bytes: int, flash_bytes: int) -> list[str]:
-    """A sentence that names targets with enough memory, if there are any."""
+def other_targets(target: Target, parts: Sequence[Part]) -> list[str]:
+    """A sentence that names targets of the same kind with room for these parts, region by region, if there are any."""
     enough = [
         name
         for name in targets.names()
         if name != target.name
-        and (other := targets.load(name)).ram_bytes >= ram_bytes
-        and other.flash_bytes >= flash_bytes
+        and (other := targets.load(name)).kind == target.kind
+        and all(b.fits for b in place(other, parts))
     ]
     return [f"targets with enough memory: {', '.join(enough)}"] if enough else []
+
+
+def set_up_by_hand(target: Target, budget: Budget) -> list[str]:
+    """A sentence for each memory that would help, were it not for firmware that sets it up."""
+    wanted = {p.use for p in budget.parts}
+    return [
+        f"{m.name} ({format_bytes(m.size_bytes)} of {m.kind}) may hold {' and '.join(m.holds)} too, once firmware of "
+        "your own has set it up; edgeq's doesn't"
+        for m in target.soc.memory
+        if m.needs_setup and m.kind == budget.kind and wanted & set(m.holds)
+    ]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from edgeq.check import advice
-from edgeq.check.fit import Budget, FitReport, OpVerdict, Part
+from edgeq.check.fit import FitReport, OpVerdict, Part, place
 from edgeq.check.footprint import Footprint, footprint
 from edgeq.check.model_rules import findings
 from edgeq.errors import UnsupportedError, UsageError
@@ -19,6 +19,8 @@ from edgeq.target import Target
 from edgeq.units import align_up
 
 _CAPACITY_SOURCE = "planned; the build allocates exactly this"
+_FIRMWARE_ONLY = ("input buffer", "stack", "runtime")
+"""Parts that a program on a computer or phone doesn't have, or has from the system."""
 _FILE_SOURCE = "the model's constants as packed for its kernels"
 
 
@@ -73,13 +75,15 @@ def check(
         *_ram_parts(computed, plan, sizes, stack, reserve_ram_bytes, complete),
         *_flash_parts(computed, lowered, sizes, reserve_flash_bytes, complete),
     )
+    if target.kind != "microcontroller":
+        parts = tuple(p for p in parts if p.name not in _FIRMWARE_ONLY)
     report = FitReport(
         model=graph.source or graph.name,
         model_sha256=graph.sha256,
         target=target.name,
         operators=operators,
         findings=found,
-        budgets=_budgets(target, parts),
+        budgets=place(target, parts),
         plan=plan,
         peak=advice.peak(computed, plan) if plan is not None else None,
         notices=(*graph.notices, *_removed(graph, removal)),
@@ -172,16 +176,6 @@ def _flash_parts(
     )
 
 
-def _budgets(target: Target, parts: Sequence[Part]) -> tuple[Budget, ...]:
-    """One per memory, each part where the linker script puts it: the first region that may hold it."""
-    found = []
-    for memory in target.soc.memory:
-        here = tuple(p for p in parts if target.memory_for(p.use)[0] is memory)
-        if here:
-            found.append(Budget(memory.name, memory.kind, memory.size_bytes, here))
-    return tuple(found)
-
-
 def _removed(graph: Graph, removal: Removal) -> tuple[str, ...]:
     if not removal.channels:
         return ()
@@ -201,6 +195,8 @@ def _advice(graph: Graph, target: Target, report: FitReport) -> tuple[str, ...]:
             lines += advice.ram_advice(graph, report.plan, report.peak, budget)
         elif not budget.fits and budget.kind == "flash":
             lines += advice.flash_advice(report.operators, budget)
+        if not budget.fits:
+            lines += advice.set_up_by_hand(target, budget)
     if lines:
-        lines += advice.other_targets(target, report.ram.used_bytes, report.flash.used_bytes)
+        lines += advice.other_targets(target, [part for b in report.budgets for part in b.parts])
     return tuple(lines)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
 from edgeq.kernels import Violation
 from edgeq.memory import MemoryPlan
-from edgeq.target import MemoryUse
+from edgeq.target import MemoryUse, Target
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,9 @@ class Budget:
     @property
     def headroom_percent(self) -> float:
         """What is left, of what there is; negative when it doesn't fit."""
-        return 100.0 * self.headroom_bytes / self.available_bytes if self.available_bytes else -100.0
+        if not self.available_bytes:
+            return -100.0 if self.used_bytes else 0.0
+        return 100.0 * self.headroom_bytes / self.available_bytes
 
     @property
     def fits(self) -> bool:
@@ -96,6 +99,19 @@ class Budget:
     def estimated(self) -> bool:
         """Whether one of its parts is."""
         return any(p.estimated for p in self.parts)
+
+
+def place(target: Target, parts: Sequence[Part]) -> tuple[Budget, ...]:
+    """One budget per memory in use: each part in the one region where the linker script puts it.
+
+    A part is never split: an arena larger than the largest region doesn't fit, however much RAM there is in all.
+    """
+    found = []
+    for memory in target.memory:
+        here = tuple(p for p in parts if target.region_for(p.use).name == memory.name)
+        if here:
+            found.append(Budget(memory.name, memory.kind, memory.size_bytes, here))
+    return tuple(found)
 
 
 @dataclass(frozen=True)

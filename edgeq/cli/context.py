@@ -14,9 +14,11 @@ from typing import Any, TypeVar
 import click
 
 from edgeq.cli.progress import Teller
+from edgeq.errors import UsageError
 from edgeq.target import Target
 
 F = TypeVar("F", bound=Callable[..., Any])
+_TARGETS_DIR = "edgeq.targets_dir"
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,19 @@ def output(command: str, as_json: bool, quiet: bool) -> Output:
 
 
 def targets_folder() -> Path | None:
-    """The user's own targets: EDGEQ_TARGETS, laid out like the project's `targets/`."""
-    value = os.environ.get("EDGEQ_TARGETS", "")
-    return Path(value) if value else None
+    """The user's own targets: --targets-dir, or EDGEQ_TARGETS; see `edgeq.target.load`.
+
+    Raises:
+        UsageError: there is no such folder.
+    """
+    given = click.get_current_context().meta.get(_TARGETS_DIR) or os.environ.get("EDGEQ_TARGETS", "")
+    if not given:
+        return None
+    if not Path(given).is_dir():
+        raise UsageError(
+            "is not a folder of targets", where=str(given), next_step="see --targets-dir and EDGEQ_TARGETS"
+        )
+    return Path(given)
 
 
 def cache_folder() -> Path | None:
@@ -79,9 +91,29 @@ def common(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")(with_quiet)
 
 
-target_option = click.option(
+def _keep_targets_dir(ctx: click.Context, param: click.Parameter, value: Path | None) -> None:
+    if value is not None:
+        ctx.meta[_TARGETS_DIR] = value
+
+
+targets_dir_option = click.option(
+    "--targets-dir",
+    type=click.Path(path_type=Path),
+    expose_value=False,
+    callback=_keep_targets_dir,
+    metavar="DIR",
+    help="A folder with targets of your own  [default: EDGEQ_TARGETS]",
+)
+_target_option = click.option(
     "-t", "--target", required=True, metavar="NAME", help="See `edgeq targets list`; or a board's .toml file."
 )
+
+
+def target_option(command: F) -> F:
+    """--target and --targets-dir."""
+    return _target_option(targets_dir_option(command))
+
+
 model_argument = click.argument("model", type=click.Path(path_type=Path))
 
 

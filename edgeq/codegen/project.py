@@ -12,7 +12,7 @@ from pathlib import Path
 from edgeq import resources
 from edgeq.codegen.tree import MANIFEST_NAME, Manifest
 from edgeq.errors import UnsupportedError
-from edgeq.target import MemoryUse, Target
+from edgeq.target import USES, Target
 
 STACK_BYTES = 2048
 """What the linker script reserves for the stack unless told otherwise."""
@@ -58,7 +58,6 @@ GCC_LINK_FLAGS = ("-nostdlib", "-Wl,--fatal-warnings", *_LINK_FLAGS)
 GCC_LIBRARIES = ("-lgcc",)
 """Last on the command line. libgcc (zig: compiler_rt, by itself) has what the core can't do in hardware."""
 
-_USES: tuple[MemoryUse, ...] = ("code", "weights", "arena", "data", "stack")
 _FOLDERS = ("board", "kernels", "runtime", "runtime/libc")
 
 
@@ -100,8 +99,9 @@ def firmware_files(target: Target, manifest: Manifest, stack_bytes: int = STACK_
         Relative POSIX path → contents.
 
     Raises:
-        UnsupportedError: there is no firmware for the target's chip.
+        UnsupportedError: there is no firmware for the target's chip, or it runs an operating system.
     """
+    target.require_firmware("build")
     boards = resources.folder("firmware_templates") / "boards"
     board = boards / target.soc.firmware
     if not target.soc.firmware or not board.is_dir():
@@ -145,7 +145,7 @@ def _folder(root: Path) -> dict[str, bytes]:
 
 
 def _values(target: Target, manifest: Manifest, stack_bytes: int) -> dict[str, object]:
-    regions = {use: target.memory_for(use)[0].name for use in _USES}
+    regions = {use: target.region_for(use).name for use in USES}
     return {
         "target": _plain(target.name),
         "board_title": _plain(target.board.title),
@@ -156,7 +156,7 @@ def _values(target: Target, manifest: Manifest, stack_bytes: int) -> dict[str, o
         "console": target.board.console.peripheral,
         "input_bytes": sum(tensor.size_bytes for tensor in manifest.inputs),
         "stack_bytes": stack_bytes,
-        "memories": tuple(m for m in target.soc.memory if m.name in regions.values()),
+        "memories": tuple(m for m in target.memory if m.name in regions.values()),
         "regions": regions,
         "vector_alignment": 1 << (4 * (16 + target.soc.interrupts) - 1).bit_length(),
         "folders": _FOLDERS,

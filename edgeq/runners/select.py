@@ -102,13 +102,18 @@ def flash(
     return choice.runner.flash(image, target, choice.device, options or FlashOptions(), listener)
 
 
+def _by_hand(target: Target) -> str:
+    ways = [f"{way.method}: {way.how}" for way in target.board.flash_method]
+    return "flash it by hand; " + "; ".join(ways) if ways else "use the vendor's tool"
+
+
 def _nothing_found(target: Target, device: str, tried: list[tuple[str, str]]) -> EdgeqError:
     lines = "".join(f"\n  {name}: {text}" for name, text in tried)
     sim = "use the virtual board with --sim" if VIRTUAL in target.board.runners else ""
     return DeviceError(
         f"no {f'device {device!r} of' if device else 'board'} {target.name} was found{lines}"
         if tried
-        else f"{target.name} has no runner that can flash it",
-        next_step=" or ".join(filter(None, ["plug the board in", sim])),
+        else f"edgeq has no runner that can flash {target.name}",
+        next_step=" or ".join(filter(None, ["plug the board in", sim])) if tried or sim else _by_hand(target),
         tried=[{"runner": name, "result": text} for name, text in tried],
     )

@@ -135,6 +135,13 @@ def virtual_board(
         socket: the console on a loopback socket instead of a pseudo-terminal.
         wait_states: of the flash, instead of the SoC's at its clock; 0 is ideal memory.
     """
+    if not target.has_virtual_board:
+        raise UnsupportedError(
+            f"there is no virtual board of the {target.board.title}: its files name no peripherals, or no cycle model "
+            f"for the {target.core.title}",
+            where=target.name,
+            next_step="`edgeq targets list` shows which targets have one",
+        )
     registry.require(registry.RUNNERS["virtual"], "a virtual board")
     flash = next(m for m in target.soc.memory if m.kind == "flash")
     if image.base != flash.base:

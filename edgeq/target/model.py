@@ -69,7 +69,7 @@ class Target:
     @property
     def ram_bytes(self) -> int:
         """Bytes of RAM that may hold arena, data or stack, in all regions together."""
-        return sum(m.size_bytes for m in self.memory if m.kind == "ram" and m.holds)
+        return sum(m.size_bytes for m in self.memory if m.kind == "ram" and set(m.holds) & {"arena", "data", "stack"})
 
     @property
     def flash_bytes(self) -> int:

@@ -202,7 +202,7 @@ class _Build:
         for region, count in overflows:
             worst[region] = max(worst.get(region, 0), count)
         region, count = max(worst.items(), key=lambda item: item[1])
-        size = next((m.size_bytes for m in self.target.soc.memory if m.name == region), 0)
+        size = next((m.size_bytes for m in self.target.memory if m.name == region), 0)
         return NegativeResult(
             f"the firmware needs {format_bytes(count)} more than the {format_bytes(size)} of {region}",
             where=self.target.name,
