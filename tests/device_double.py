@@ -27,6 +27,9 @@ class Behaviour:
     standard_only: bool = False
     restart_at_run: bool = False
     corrupt_runs: int = 0  # give wrong outputs for so many inferences
+    corrupt_loads: int = 0  # take so many inputs with a bit turned over, as noise on the line does
+    corrupt_reads: int = 0  # print so many outputs with a bit turned over
+    nan_results: bool = False  # print nan instead of numbers
     die_at_run: bool = False
     fault_at_run: bool = False
     split_writes: bool = False
@@ -133,6 +136,9 @@ class DeviceDouble:
         if rest.startswith("load "):
             self._expecting, self._input = int(rest[5:]), bytearray()
             return [f"m-[Expecting {self._expecting} bytes]"]
+        if rest == "print":
+            rows = [bytes(self._input[i : i + 8]) for i in range(0, len(self._input), 8)]
+            return [f"m-buffer-{row.hex('-')}" for row in rows]
         if not re.fullmatch(r"([0-9a-f]{2})+", rest):
             return ["e-[Bad hex]"]
         if not self._expecting:
@@ -140,6 +146,9 @@ class DeviceDouble:
         self._input += bytes.fromhex(rest)
         if len(self._input) >= self._expecting:
             self._expecting = 0
+            if self.behaviour.corrupt_loads:
+                self.behaviour.corrupt_loads -= 1
+                self._input[0] ^= 4
             return ["m-load-done"]
         return []
 
@@ -160,7 +169,7 @@ class DeviceDouble:
             "m-lap-us-1000",
             f"m-lap-us-{1000 + 250 * count}",
             "m-infer-done",
-            f"m-results-[{','.join(f'{v:0.3f}' for v in signed)}]",
+            f"m-results-[{','.join('nan' if self.behaviour.nan_results else f'{v:0.3f}' for v in signed)}]",
         ]
 
     def _edgeq(self, rest: str) -> list[str] | None:
@@ -187,7 +196,11 @@ class DeviceDouble:
             ]
         if verb == "out":
             offset = int(words[1])
-            return [f"m-edgeq-out-[{self._output[offset : offset + 64].hex()}]"]
+            piece = self._output[offset : offset + 64]
+            if self.behaviour.corrupt_reads:
+                self.behaviour.corrupt_reads -= 1
+                piece = bytes([piece[0] ^ 4]) + piece[1:]
+            return [f"m-edgeq-out-[{piece.hex()}]"]
         if verb == "stack":
             return ["m-edgeq-stack-used-[712]"]
         return ["e-[Unknown edgeq verb]"]

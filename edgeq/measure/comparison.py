@@ -46,8 +46,8 @@ class Comparison:
             self._elements += flat.size
             self._differing += int(differs.sum())
             if differs.any():
-                gap = np.abs(have.astype(np.float64) - flat.astype(np.float64))
-                self._worst = max(self._worst, float(gap.max()))
+                gap = np.abs(have[differs].astype(np.float64) - flat[differs].astype(np.float64))
+                self._worst = max(self._worst, float(np.where(np.isnan(gap), np.inf, gap).max()))
                 at = int(np.argmax(differs))
                 self._first = self._first or (
                     f"sample {number}, output '{info.name}' element {at}: device {have[at]}, reference {flat[at]}"
@@ -55,7 +55,7 @@ class Comparison:
 
     def result(self, inputs: str, reference: str) -> Validation:
         """The sum of it."""
-        worst = int(self._worst) if self._worst == int(self._worst) else self._worst
+        worst = int(self._worst) if self._worst.is_integer() else self._worst
         return Validation(
             self._samples,
             self._differing == 0,

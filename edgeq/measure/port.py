@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import ipaddress
 import os
+import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from edgeq.errors import MissingDependencyError, PortError, UsageError
 
@@ -192,14 +195,24 @@ def _errno(failed: BaseException) -> int:
     return next((n for words, n in _BY_WORDS.items() if words in str(failed)), 0)
 
 
+def _is_this_machine(url: str) -> bool:
+    """Whether a connection stays on this machine; so does one to nobody, to 0.0.0.0, or to any name of 127.0.0.1."""
+    try:
+        host = urlsplit(url).hostname or "localhost"
+        found = {ipaddress.ip_address(info[4][0]) for info in socket.getaddrinfo(host, None)}
+    except (OSError, ValueError):
+        return False  # nothing can be opened there either
+    mapped = {getattr(address, "ipv4_mapped", None) or address for address in found}
+    return any(address.is_loopback or address.is_unspecified for address in mapped)
+
+
 def is_emulated(name: str) -> bool:
     """Whether a port can't be hardware of this machine: a pseudo-terminal or a loopback socket.
 
     Figures that come over such a port are called simulated, because nothing shows that they are not.
     """
-    if name.startswith(("socket://", "rfc2217://")):
-        host = name.partition("://")[2].rpartition(":")[0].strip("[]")
-        return host in ("localhost", "::1") or host.startswith("127.")
+    if name.lower().startswith(("socket://", "rfc2217://")):
+        return _is_this_machine(name)
     if "://" in name:
         return True
     return os.path.realpath(name).startswith(("/dev/pts/", "/dev/pty", "/dev/ttys"))

@@ -115,8 +115,9 @@ def profile(
 ) -> Measurement:
     """Measure the model on the device behind a port.
 
-    The model's hash is asked first. Outputs that differ are sent again once, because a byte lost on the way
-    in looks the same; the result says whether they still differ (`Measurement.validation`).
+    The model's hash is asked first. Where outputs differ, they are read once more, and the device is asked for the
+    input that it has: only a sample that arrived damaged is sent again, and the notices say so. A device that computes
+    something else the first time stays wrong.
 
     Raises:
         NegativeResult: the device runs another model, or firmware for another target.
@@ -151,12 +152,16 @@ def _full(session: Session, info: DeviceInfo, setting: Setting, subject: Subject
     total = max(len(samples.arrays), setting.runs)
     cycles: list[int] = []
     layer_cycles: list[tuple[int, ...]] = []
+    notices: list[str] = []
     comparison = Comparison(subject.manifest.outputs)
     for number, sample in enumerate(samples.arrays):
         listener(Progress("profile", number, total, "inferences", f"sample {number + 1}"))
         expected = [np.asarray(a) for a in subject.reference(sample)]
         got = _infer(session, info, setting, sample, cycles)
         if not equal(got, expected):
+            got = _outputs(session, info)
+        if not equal(got, expected) and session.loaded() != _bytes(sample):
+            notices.append(f"sample {number} arrived damaged and was sent again: look at the cable")
             got = _infer(session, info, setting, sample, [])
         comparison.add(number, got, expected)
         layer_cycles.append(session.layers(info.layers))
@@ -166,7 +171,11 @@ def _full(session: Session, info: DeviceInfo, setting: Setting, subject: Subject
         cycles += session.run(more, timeout_s=setting.inference_timeout_s)
         layer_cycles.append(session.layers(info.layers))
     listener(Progress("profile", total, total, "inferences"))
-    notices: list[str] = []
+    if info.arena_bytes != subject.manifest.arena_bytes:
+        notices.append(
+            f"the firmware's arena is {info.arena_bytes:,} bytes, this edgeq's {subject.manifest.arena_bytes:,}: "
+            "another version built it, whose kernels and sizes may differ from those shown"
+        )
     if info.clock_hz != target.clock_hz:
         notices.append(
             f"the firmware says {info.clock_hz:,} Hz, the target file {target.clock_hz:,} Hz; times use the former"
@@ -207,8 +216,8 @@ def _standard(session: Session, setting: Setting, subject: Subject, listener: Li
                 next_step="another model is on the device: flash this one",
             )
         gaps = np.abs(np.asarray(run.results) - expected.ravel())
-        wrong = gaps > _PRINTED_TOLERANCE
-        worst = max(worst, float(gaps.max()))
+        wrong = ~(gaps <= _PRINTED_TOLERANCE)  # a device that prints nan is wrong too
+        worst = max(worst, float(np.where(np.isnan(gaps), np.inf, gaps).max()))
         differing, elements = differing + int(wrong.sum()), elements + gaps.size
         if wrong.any() and not first:
             first = f"sample {number}, result {int(np.argmax(wrong))}"
@@ -296,6 +305,10 @@ def _infer(
 ) -> list[bytes]:
     session.load(_bytes(sample))
     cycles += session.run(1, timeout_s=setting.inference_timeout_s)
+    return _outputs(session, info)
+
+
+def _outputs(session: Session, info: DeviceInfo) -> list[bytes]:
     return [session.output(i, size) for i, size in enumerate(info.outputs)]
 
 

@@ -13,6 +13,8 @@ from edgeq.measure.wire import Reply, Wire
 CHUNK_BYTES = 31
 # Seconds that one inference may take before the device counts as hung: the official runner's line timeout.
 INFERENCE_TIMEOUT_S = 30.0
+# Seconds that `db print%` may take: 27,648 bytes, the largest input of MLPerf Tiny, need 12 at 115200 baud.
+_PRINT_TIMEOUT_S = 60.0
 # Cycle counts that `edgeq run N%` gives back at most.
 RUNS_PER_COMMAND = 16
 # `db` commands that edgeq's own firmware may have on their way: its receive ring holds 512 bytes, seven of them.
@@ -142,6 +144,15 @@ class Session:
             if advance:
                 advance(end)
         return ""
+
+    def loaded(self) -> bytes:
+        """The input as it has arrived in the device."""
+        reply = self._ask("db print", "m-buffer-", _PRINT_TIMEOUT_S)
+        digits = "".join(line[len("m-buffer-") :] for line in reply.lines if line.startswith("m-buffer-"))
+        try:
+            return bytes.fromhex(digits.replace("-", ""))
+        except ValueError as wrong:
+            raise _implausible(reply, "hexadecimal digits", self._wire.name) from wrong
 
     def run(self, count: int, *, timeout_s: float = INFERENCE_TIMEOUT_S) -> tuple[int, ...]:
         """Run inferences on the loaded input: cycles of each.

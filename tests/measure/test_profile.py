@@ -15,6 +15,7 @@ from edgeq import target as targets
 from edgeq.codegen.tree import Layer, Manifest, TensorInfo
 from edgeq.errors import NegativeResult
 from edgeq.events import Event, Progress
+from edgeq.measure.comparison import Comparison
 from edgeq.measure.inputs import Samples, seeded
 from edgeq.measure.measurement import CycleModel, Measurement
 from edgeq.measure.profile import Setting, Subject, default_samples, profile
@@ -92,15 +93,31 @@ def test_the_json_is_the_designs() -> None:
     assert body["energy"]["provenance"] == "estimated"
 
 
-def test_outputs_that_differ_are_sent_again_once() -> None:
-    with DeviceDouble(behaviour=Behaviour(corrupt_runs=1)) as device:
+def test_a_sample_that_arrived_damaged_is_sent_again_and_told() -> None:
+    with DeviceDouble(behaviour=Behaviour(corrupt_loads=1)) as device:
         got = measure(device)
     assert got.validation.bit_exact
     assert len(got.cycles) == 4
+    assert [n for n in got.notices if "sample 0 arrived damaged" in n]
 
 
-def test_outputs_that_really_differ_say_where() -> None:
-    with DeviceDouble(behaviour=Behaviour(corrupt_runs=2)) as device:
+def test_outputs_that_were_damaged_on_the_way_back_are_read_again() -> None:
+    with DeviceDouble(behaviour=Behaviour(corrupt_reads=1)) as device:
+        got = measure(device)
+        seen = device.firmware.seen
+    assert got.validation.bit_exact and got.notices == ()
+    assert sum(command.startswith("edgeq run") for command in seen) == 4
+
+
+def test_a_device_that_is_wrong_only_once_is_wrong() -> None:
+    """Memory that isn't initialised looks like this: the second inference finds what the first has left."""
+    with DeviceDouble(behaviour=Behaviour(corrupt_runs=1)) as device:
+        got = measure(device)
+    assert got.validation.bit_exact is False and not got.validation.passed
+
+
+def test_outputs_that_differ_say_where() -> None:
+    with DeviceDouble(behaviour=Behaviour(corrupt_runs=1)) as device:
         got = measure(device)
     assert got.validation.bit_exact is False and not got.validation.passed
     assert (got.validation.differing, got.validation.max_abs_diff) == (1, 4)
@@ -134,6 +151,27 @@ def test_mlperf_firmware_with_other_results() -> None:
         got = measure(device)
     assert not got.validation.passed
     assert got.validation.max_abs_diff == 2.0
+
+
+def test_a_device_that_prints_nan_does_not_agree() -> None:
+    with DeviceDouble(behaviour=Behaviour(standard_only=True, nan_results=True)) as device:
+        got = measure(device)
+    assert not got.validation.passed
+    assert got.validation.differing == got.validation.elements
+
+
+@pytest.mark.parametrize("have", [np.nan, np.inf, -np.inf])
+def test_float_outputs_that_are_no_numbers_differ_and_can_be_told(have: float) -> None:
+    comparison = Comparison((replace(END, dtype="FLOAT32", scale=0.0),))
+    comparison.add(0, [np.array([0.0, have], np.float32).tobytes()], [np.array([0.0, 1.0], np.float32)])
+    got = comparison.result("inputs", "reference")
+    assert (got.bit_exact, got.differing, got.max_abs_diff) == (False, 1, np.inf)
+
+
+def test_firmware_of_another_version_is_told_by_its_arena() -> None:
+    with DeviceDouble() as device:
+        got = profile(setting(device), replace(subject(), manifest=replace(MANIFEST, arena_bytes=496)))
+    assert any("512 bytes" in n and "another version" in n for n in got.notices)
 
 
 def test_a_clock_that_differs_from_the_target_file_is_said_and_used() -> None:

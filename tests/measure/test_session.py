@@ -43,6 +43,15 @@ def test_load_run_and_read_back(size: int) -> None:
     assert all(len(command) + 1 <= 80 for command in firmware.seen)
 
 
+@pytest.mark.parametrize("size", [1, 8, 9, 70])
+def test_what_was_loaded_can_be_asked(size: int) -> None:
+    data = bytes((7 * i) % 256 for i in range(size))
+    with DeviceDouble(Firmware(inputs=size)) as device, Wire.open(device.port, 115200) as wire:
+        session = Session(wire)
+        session.load(data)
+        assert session.loaded() == data
+
+
 def test_many_runs_come_in_several_lines() -> None:
     with DeviceDouble() as device, Wire.open(device.port, 115200) as wire:
         session = Session(wire)

@@ -165,7 +165,15 @@ def test_pseudo_terminals_and_loopback_are_never_hardware(tmp_path: Path) -> Non
     assert is_emulated("socket://[::1]:3333")
     assert is_emulated("loop://")
     assert not is_emulated("/dev/ttyACM0")
-    assert not is_emulated("socket://board.example:3333")
+    assert not is_emulated("socket://192.0.2.7:3333")
+
+
+@pytest.mark.parametrize(
+    "host", ["", "LocalHost", "0.0.0.0", "0", "127.1", "2130706433", "[::ffff:127.0.0.1]", "[::]", "127.0.0.2"]
+)
+@pytest.mark.parametrize("scheme", ["socket", "SOCKET", "rfc2217"])
+def test_this_machine_has_many_names(scheme: str, host: str) -> None:
+    assert is_emulated(f"{scheme}://{host}:3333")
 
 
 def test_the_transcript_has_both_sides() -> None:
