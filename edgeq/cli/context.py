@@ -35,14 +35,26 @@ class Output:
     width: int
     color: bool
 
-    def show(self, text: Callable[[int, bool], str], body: Callable[[], Mapping[str, object]]) -> None:
-        """Print a product: its text (given width and colour), or its JSON. Only one of the two is made."""
-        if self.json:
+    def show(
+        self, text: Callable[[int, bool], str], body: Callable[[], Mapping[str, object]], file: Path | None = None
+    ) -> None:
+        """Print a product: its text (given width and colour), or its JSON. What isn't asked for isn't made.
+
+        Args:
+            file: receives the JSON too. It is written before JSON is printed, so that an error is the one object on
+                stdout, and after the text, which an error doesn't take away.
+        """
+        if not self.json:
+            click.echo(text(self.width, self.color), nl=False, color=self.color)
+        if self.json or file is not None:
+            from edgeq.files import write_whole
             from edgeq.report.json import document
 
-            click.echo(document(self.command, body()), nl=False)
-        else:
-            click.echo(text(self.width, self.color), nl=False, color=self.color)
+            made = document(self.command, body())
+            if file is not None:
+                write_whole(file, made)
+            if self.json:
+                click.echo(made, nl=False)
 
     def teller(self) -> Teller:
         """A listener that shows progress on stderr; use it as a context."""

@@ -101,10 +101,5 @@ def command(
             )
         )
 
-    out.show(text, body)
-    if output is not None:
-        from edgeq.files import write_whole
-        from edgeq.report.json import document
-
-        write_whole(output, document("deploy", body()))
+    out.show(text, body, output)
     return 0 if done.measurement.validation.passed else 1

@@ -78,10 +78,5 @@ def command(
             trace=(lambda way, line: click.echo(f"{way} {line}", err=True)) if trace else None,
             listener=(lambda event: None) if trace else listener,
         )
-    out.show(lambda width, color: profile_text(measured, width=width, color=color), measured.to_json)
-    if output is not None:
-        from edgeq.files import write_whole
-        from edgeq.report.json import document
-
-        write_whole(output, document("profile", measured.to_json()))
+    out.show(lambda width, color: profile_text(measured, width=width, color=color), measured.to_json, output)
     return 0 if measured.validation.passed else 1

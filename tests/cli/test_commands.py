@@ -99,6 +99,20 @@ def test_profile_over_a_pseudo_terminal_is_never_called_measured(edgeq: Edgeq, m
     assert "> edgeq info%" in told.err and "< m-edgeq-sha256-[" in told.err
 
 
+def test_a_report_that_cannot_be_written_is_one_object_and_takes_no_text_away(
+    edgeq: Edgeq, model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    firmware = Firmware(sha256=_sha(model), inputs=12, outputs=7, layer_cycles=(900,))
+    with DeviceDouble(firmware) as device:
+        line = ("profile", model, *TARGET, "--port", device.port, "--samples", "1", "-o", tmp_path / "file" / "report")
+        told = edgeq(*line, "--json")
+        said = edgeq(*line)
+    assert told.code == said.code == 2
+    assert told.json["error"]["type"] == "UsageError"
+    assert "OUTPUTS DIFFER" in said.out and "can't be written" in said.err
+
+
 def test_convert_without_data_is_wrong_use(edgeq: Edgeq, model: Path) -> None:
     said = edgeq("convert", model, *TARGET)
     assert said.code in (1, 2, 3) and "next: " in said.err
