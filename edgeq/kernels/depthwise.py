@@ -9,6 +9,7 @@ from edgeq.kernels import conv, dsp
 from edgeq.kernels.channels import Channels
 from edgeq.kernels.contract import Facts, Kernel, Lowering
 from edgeq.kernels.convolution import Parts, convolution_rules, lower_portable, parts
+from edgeq.kernels.windows import Window
 
 
 def macs(graph: Graph, op: Op) -> int:
@@ -53,7 +54,7 @@ def is_plain_3x3(graph: Graph, op: Op) -> Facts | None:
     channels: not 3x3, stride 1 or 2, over a multiple of four channels."""
     w = parts(graph, op).window
     sound = (w.filter_h, w.filter_w, w.dilation_h, w.dilation_w) == (3, 3, 1, 1) and w.in_c % 4 == 0
-    if sound and w.stride_w in (1, 2) and w.pad_w <= 1 and w.pad_h <= 2 and w.stride_h <= 3:
+    if sound and _is_walkable(w):
         return None
     return {
         "filter": f"{w.filter_h}x{w.filter_w}",
@@ -107,19 +108,37 @@ def _lower_dsp(graph: Graph, op: Op) -> Lowering:
 
 def _lower_3x3_dsp(graph: Graph, op: Op) -> Lowering:
     p = parts(graph, op)
-    w = p.window
     prepared = dsp.prepare(_matrix(p), 1)
+    sideways = walks_sideways(p.window)
+    w = p.window.transposed() if sideways else p.window
+    filters = prepared.weights.reshape(-1, 3, 3)
+    packed = dsp.pack_filter_rows(filters.transpose(0, 2, 1) if sideways else filters)
     # Two outputs a time read four elements at stride 1 and five (in words: six) at stride 2.
     pairs = dsp.round_up(w.out_w, 2)
     row = max(dsp.round_up(w.in_w + w.pad_w, 2), pairs + 2 if w.stride_w == 1 else 2 * pairs + 2)
     return Lowering.of_call(
         arguments=("{in0}", "{out0}", "{scratch}"),
         struct="edgeq_dsp_conv_params",
-        fields=conv.dsp_fields(p, row),
-        constants=dsp.constants(dsp.pack_filter_rows(prepared.weights), prepared),
+        fields={
+            **conv.dsp_fields(p, row),
+            "window": w.initializer(),
+            "sideways": "1" if sideways else "0",
+        },
+        constants=dsp.constants(packed, prepared),
         scratch_bytes=3 * 4 * 2 * row,
         macs=macs(graph, op),
     )
+
+
+def walks_sideways(window: Window) -> bool:
+    """Whether rows along the plane's height are worth it: long rows cost less per output, and both ways must be
+    ones that the kernel can walk."""
+    other = window.transposed()
+    return window.out_h >= 2 * window.out_w and _is_walkable(window) and _is_walkable(other)
+
+
+def _is_walkable(w: Window) -> bool:
+    return w.stride_w in (1, 2) and w.pad_w <= 1 and w.pad_h <= 2 and w.stride_h <= 3
 
 
 RULES = (*convolution_rules(axis=3), channels_fit)

@@ -129,9 +129,9 @@ def _even_rows(weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
 
 
 def pack_filter_rows(weights: npt.NDArray[np.int8]) -> bytes:
-    """[channels][9] for the 3x3 depthwise kernel: k0 k1 k2 0 for each row of the filter."""
+    """[channels][3][3] for the 3x3 depthwise kernel: k0 k1 k2 0 for each row of the filter."""
     padded = np.zeros((weights.shape[0], 3, 4), np.int8)
-    padded[:, :, :3] = weights.reshape(-1, 3, 3)
+    padded[:, :, :3] = weights
     return padded.tobytes()
 
 

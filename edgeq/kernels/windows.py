@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from edgeq.graph import Graph, Op, Tensor
@@ -40,6 +40,13 @@ class Window:
     def is_pointwise(self) -> bool:
         """1×1, every input position used once: a matrix product."""
         return (self.filter_h, self.filter_w, self.stride_h, self.stride_w) == (1, 1, 1, 1)
+
+    def transposed(self) -> Window:
+        """The same window with height and width exchanged."""
+        pairs = [
+            (n, n[:-1] + ("w" if n[-1] == "h" else "h")) for n in self.__dataclass_fields__ if n[-2:] in ("_h", "_w")
+        ]
+        return replace(self, **{name: getattr(self, other) for name, other in pairs})
 
     def initializer(self) -> str:
         """As a C initializer."""

@@ -13,7 +13,7 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from edgeq.graph import DType, Graph, Op
+from edgeq.graph import DType, Graph, Op, Tensor
 from edgeq.kernels import KERNELS, arithmetic, convolution, fully_connected
 from edgeq.kernels.arithmetic import INT8_MAX, INT8_MIN, Multiplier
 from edgeq.kernels.windows import Window
@@ -35,25 +35,29 @@ class Interval:
 
 
 def channel_ranges(graph: Graph) -> Mapping[int, Interval]:
-    """The interval of every int8 activation, by tensor index."""
+    """The interval of every int8 activation that has channels, by tensor index."""
     ranges: dict[int, Interval] = {}
     for index in graph.inputs:
-        if graph.tensors[index].dtype is DType.INT8:
+        if _has_channels(graph.tensors[index]):
             ranges[index] = anything(graph, index)
     for op in graph.ops:
         for index in op.outputs:
-            if graph.tensors[index].dtype is DType.INT8:
+            if _has_channels(graph.tensors[index]):
                 ranges[index] = anything(graph, index)
         follow = _FOLLOWED.get(op.kind)
-        if follow is not None and is_served(graph, op) and op.inputs[0] in ranges:
+        known = op.outputs[0] in ranges and bool(op.inputs) and op.inputs[0] in ranges
+        if follow is not None and known and is_served(graph, op):
             ranges[op.outputs[0]] = follow(graph, op, ranges)
     return MappingProxyType(ranges)
 
 
+def _has_channels(tensor: Tensor) -> bool:
+    return tensor.dtype is DType.INT8 and tensor.elements > 0 and len(tensor.shape) > 0
+
+
 def anything(graph: Graph, index: int) -> Interval:
     """Every channel anywhere in int8."""
-    shape = graph.tensors[index].shape
-    channels = shape[-1] if shape else 1
+    channels = graph.tensors[index].shape[-1]
     return Interval(np.full(channels, INT8_MIN, np.int64), np.full(channels, INT8_MAX, np.int64))
 
 
@@ -179,7 +183,7 @@ def _pool(graph: Graph, op: Op, ranges: Mapping[int, Interval]) -> Interval:
 def _reshape(graph: Graph, op: Op, ranges: Mapping[int, Interval]) -> Interval:
     """Rows of channels laid end to end repeat the channels' intervals."""
     given, out = ranges[op.inputs[0]], graph.output_of(op)
-    last = out.shape[-1] if out.shape else 1
+    last = out.shape[-1]
     if last % given.low.size:
         return anything(graph, op.outputs[0])
     times = last // given.low.size

@@ -55,22 +55,26 @@ void edgeq_pointwise_conv_2d_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t
   }
 }
 
-/* Four output positions in a row: where their windows start, and their planes. */
+/* Four output positions in a row: where their windows start. */
 typedef struct {
   int32_t x[4], y[4];
-  const int8_t *plane[4];
+  const int8_t *plane[4]; /* each position's own image */
+  const int8_t *first[4]; /* the window's first pixel, wherever that points */
+  int inside;             /* no window reaches over the left or right edge, and its rows are contiguous */
 } four_windows;
 
-static four_windows windows_at(const edgeq_window *w, const int8_t *in, int32_t first, int32_t step) {
-  four_windows f;
-  int32_t x = first % w->out_w;
-  const int32_t rows = first / w->out_w;
+static void windows_at(const edgeq_window *w, const int8_t *in, int32_t position, int32_t step, four_windows *f) {
+  int32_t x = position % w->out_w;
+  const int32_t rows = position / w->out_w;
   int32_t y = rows % w->out_h;
   const int8_t *plane = in + rows / w->out_h * w->in_h * w->in_w * w->in_c;
+  f->inside = w->dilation_w == 1;
   for (int32_t i = 0; i < 4; ++i) {
-    f.x[i] = x * w->stride_w - w->pad_w;
-    f.y[i] = y * w->stride_h - w->pad_h;
-    f.plane[i] = plane;
+    f->x[i] = x * w->stride_w - w->pad_w;
+    f->y[i] = y * w->stride_h - w->pad_h;
+    f->plane[i] = plane;
+    f->first[i] = plane + (f->y[i] * w->in_w + f->x[i]) * w->in_c;
+    if (f->x[i] < 0 || f->x[i] + w->filter_w > w->in_w) f->inside = 0;
     x += step;
     if (x == w->out_w) {
       x = 0;
@@ -80,14 +84,12 @@ static four_windows windows_at(const edgeq_window *w, const int8_t *in, int32_t 
       }
     }
   }
-  return f;
 }
 
-/* Where row `fy` of window i starts in the input; NULL when any of its pixels lies outside. */
-static const int8_t *row_inside(const edgeq_window *w, const four_windows *f, int32_t i, int32_t fy) {
-  const int32_t y = f->y[i] + fy * w->dilation_h, x = f->x[i];
-  if (y < 0 || y >= w->in_h || x < 0 || x + w->filter_w > w->in_w || w->dilation_w != 1) return NULL;
-  return f->plane[i] + (y * w->in_w + x) * w->in_c;
+/* Whether row `fy` of window i lies inside the plane from top to bottom. */
+static inline int row_is_there(const edgeq_window *w, const four_windows *f, int32_t i, int32_t fy) {
+  const int32_t y = f->y[i] + fy * w->dilation_h;
+  return y >= 0 && y < w->in_h;
 }
 
 static const int8_t *pixel_or(const edgeq_window *w, const four_windows *f, int32_t i, int32_t fy, int32_t fx,
@@ -103,18 +105,21 @@ void edgeq_conv_2d_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, int8
   const edgeq_window *w = &p->window;
   const int32_t total = w->batches * w->out_h * w->out_w;
   const int32_t row = w->filter_w * w->in_c;
+  const int32_t filter_row = w->dilation_h * w->in_w * w->in_c;
   int8_t *padding = (int8_t *)scratch + 8 * p->depth;
   edgeq_dsp_tile tile = tile_of(p, scratch);
   if (total < 4) tile.out_stride = 0;
   memset(padding, p->in_zero, (size_t)w->in_c);
   for (int32_t done = 0; done < total; done += total < 4 ? 1 : 4) {
     const int32_t first = tile_start(done, total);
-    const four_windows f = windows_at(w, in, first, total < 4 ? 0 : 1);
+    four_windows f;
+    windows_at(w, in, first, total < 4 ? 0 : 1, &f);
     uint32_t *to = scratch;
     for (int32_t fy = 0; fy < w->filter_h; ++fy) {
       const int8_t *from[4];
-      for (int32_t i = 0; i < 4; ++i) from[i] = row_inside(w, &f, i, fy);
-      if (from[0] && from[1] && from[2] && from[3]) {
+      if (f.inside && row_is_there(w, &f, 0, fy) && row_is_there(w, &f, 1, fy) && row_is_there(w, &f, 2, fy) &&
+          row_is_there(w, &f, 3, fy)) {
+        for (int32_t i = 0; i < 4; ++i) from[i] = f.first[i] + fy * filter_row;
         widen_4(from, row, to);
         to += 2 * row;
         continue;
@@ -145,6 +150,7 @@ void edgeq_conv_2d_few_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, 
   const edgeq_window *w = &p->window;
   const int32_t total = w->batches * w->out_h * w->out_w;
   const int32_t row = w->filter_w * w->in_c;
+  const int32_t filter_row = w->dilation_h * w->in_w * w->in_c;
   int8_t *bytes = (int8_t *)scratch + 8 * p->depth;
   int8_t *padding = bytes + 4 * p->depth;
   edgeq_dsp_tile tile = tile_of(p, scratch);
@@ -153,15 +159,15 @@ void edgeq_conv_2d_few_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, 
   memset(padding, p->in_zero, (size_t)w->in_c);
   for (int32_t done = 0; done < total; done += total < 4 ? 1 : 4) {
     const int32_t first = tile_start(done, total);
-    const four_windows f = windows_at(w, in, first, total < 4 ? 0 : 1);
+    four_windows f;
+    windows_at(w, in, first, total < 4 ? 0 : 1, &f);
     const int8_t *from[4];
     for (int32_t i = 0; i < 4; ++i) {
       int8_t *to = bytes + i * p->depth;
       from[i] = to;
       for (int32_t fy = 0; fy < w->filter_h; ++fy) {
-        const int8_t *inside = row_inside(w, &f, i, fy);
-        if (inside) {
-          to = copy_row(to, inside, row);
+        if (f.inside && row_is_there(w, &f, i, fy)) {
+          to = copy_row(to, f.first[i] + fy * filter_row, row);
           continue;
         }
         for (int32_t fx = 0; fx < w->filter_w; ++fx) to = copy_row(to, pixel_or(w, &f, i, fy, fx, padding), w->in_c);

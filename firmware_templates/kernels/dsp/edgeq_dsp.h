@@ -30,6 +30,7 @@ typedef struct {
   const int32_t *bias;   /* with the input's zero point folded in; padded to an even count */
   const edgeq_dsp_scale *scales;
   int32_t depth; /* K, padded to a multiple of four */
+  int32_t sideways; /* depthwise 3x3: 1 where it walks along columns */
   int32_t in_zero;
   int32_t act_min, act_max;
 } edgeq_dsp_conv_params;
