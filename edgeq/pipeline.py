@@ -155,13 +155,15 @@ def generate(model: ModelLike, target: TargetLike) -> SourceTree:
     """The C of a model with everything around it that the target needs.
 
     Raises:
-        UnsupportedError: an operator without a kernel.
+        UnsupportedError: an operator without a kernel, or ends that firmware can't have.
     """
     from edgeq import codegen, memory, optimize
+    from edgeq.check import require_runnable
 
-    board = load_target(target)
+    graph, board = read_model(model).graph, load_target(target)
     board.require_firmware("build")
-    program = optimize.compile_program(read_model(model).graph, board.core)
+    require_runnable(graph)
+    program = optimize.compile_program(graph, board.core)
     return codegen.generate(program, memory.plan_memory(program.graph, program.lowerings), board)
 
 

@@ -4,7 +4,7 @@ from edgeq.check.advice import describe_peak
 from edgeq.check.checker import after_build, check
 from edgeq.check.fit import Budget, FitReport, LiveBuffer, OpVerdict, Part, Peak
 from edgeq.check.footprint import Footprint, footprint
-from edgeq.check.model_rules import MODEL_RULES
+from edgeq.check.model_rules import MODEL_RULES, require_runnable
 
 __all__ = [
     "MODEL_RULES",
@@ -19,4 +19,5 @@ __all__ = [
     "check",
     "describe_peak",
     "footprint",
+    "require_runnable",
 ]

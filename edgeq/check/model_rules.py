@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from edgeq.errors import UnsupportedError
 from edgeq.graph import DType, Graph, Op
 from edgeq.kernels import Violation
 from edgeq.kernels.contract import Facts, describe
@@ -140,6 +141,22 @@ def findings(graph: Graph, refused: Refused = frozenset()) -> tuple[Violation, .
         if facts is not None:
             found.append(Violation(rule.__name__, describe(rule, facts), facts))
     return tuple(found)
+
+
+def require_runnable(graph: Graph) -> None:
+    """Refuse what no code can be made of, whatever its operators are: no ends, constant ones, types of theirs.
+
+    Raises:
+        UnsupportedError: with the sentence of every rule that the graph breaks.
+    """
+    found = findings(graph)
+    if found:
+        raise UnsupportedError(
+            " ".join(v.message for v in found),
+            where=graph.source or graph.name,
+            next_step="`edgeq check` tells all that stands in the way",
+            rules=[v.rule for v in found],
+        )
 
 
 def _computing(graph: Graph) -> list[Op]:

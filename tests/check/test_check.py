@@ -16,11 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from models_flatbuffer import O, T, model_bytes, single_op_model
 
+from edgeq import pipeline
 from edgeq import target as targets
 from edgeq.check import MODEL_RULES, FitReport, after_build, check, describe_peak, footprint
 from edgeq.check.advice import peak
 from edgeq.check.model_rules import findings
-from edgeq.errors import UsageError
+from edgeq.errors import UnsupportedError, UsageError
 from edgeq.kernels import KERNELS, Lowering
 from edgeq.memory import plan_memory
 from edgeq.target import Target
@@ -261,6 +262,21 @@ def test_ends_that_firmware_cannot_carry(board: Target) -> None:
     assert "ends_can_be_carried" in rules_of(check(parse(wide), board))
     constant = model_bytes([T((4,), scale=1.0, data=[1, 2, 3, 4], name="c")], [], [0], [0])
     assert set(rules_of(check(parse(constant), board))) == {"not_empty", "ends_are_computed"}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "rule"),
+    [((1,), (2, 0), "ends_are_computed"), ((0, 1), (2,), "ends_are_computed"), ((1,), (), "not_empty")],
+)
+def test_what_check_refuses_of_the_ends_build_refuses_too(
+    real: Target, inputs: Sequence[int], outputs: Sequence[int], rule: str
+) -> None:
+    x = T((1, 4), scale=0.5)
+    model = model_bytes([replace(x, data=np.zeros((1, 4))), x, x], [O("RELU", [1], [2])], inputs, outputs)
+    assert rule in rules_of(check(parse(model), real))
+    with pytest.raises(UnsupportedError) as refused:
+        pipeline.generate(model, real)
+    assert refused.value.facts["rules"] == [rule]
 
 
 def test_a_renamed_constant_is_a_verdict_and_not_an_error(board: Target) -> None:
