@@ -6,9 +6,9 @@ import os
 import re
 import shlex
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ STAGE = "compile"
 DEFAULT_TOOLCHAIN = "zig"
 _TIMEOUT_S = 300.0
 _ERROR_LINES = 12
+_RESULTS = ("elf", "bin", "hex")
 _OWN_FOLDERS = ("board", "kernels", "runtime")
 _LINKER = "the linker"
 _CAUSE = re.compile(r"error:|undefined reference|multiple definition|cannot find", re.IGNORECASE)
@@ -50,7 +51,8 @@ def build_firmware(
         toolchain: a name in edgeq.registry.TOOLCHAINS, or "auto" for zig.
         out: a folder that receives the sources; the results are for the caller to write (`write_firmware`).
             Without it the sources are written to a temporary one. Sources of an earlier build that are in its
-            board/, kernels/ or runtime/ and no longer belong there are deleted.
+            board/, kernels/ or runtime/ and no longer belong there are deleted, and so are its results: a folder
+            never has the firmware of one model beside the sources of another.
         cache: a folder for compiled objects; the platform's convention (`default_cache`) without it.
 
     Raises:
@@ -88,9 +90,13 @@ def build_firmware(
 
 
 def _drop_stale(folder: Path, tree: SourceTree) -> None:
-    """Delete what an earlier build left in its own folders and this one doesn't have: the Makefile compiles all."""
+    """Delete what an earlier build left in its own folders and this one doesn't have (the Makefile compiles all), and
+    what it made, so that a build that fails leaves nothing to flash."""
     if not (folder / MANIFEST_NAME).is_file():
         return
+    for kind in _RESULTS:
+        with suppress(OSError):  # where nothing can be deleted nothing can be written either, which is told then
+            (folder / f"firmware.{kind}").unlink()
     for part in _OWN_FOLDERS:
         for path in sorted((folder / part).rglob("*")):
             if path.suffix in (".c", ".h", ".S") and path.relative_to(folder).as_posix() not in tree.files:
@@ -106,13 +112,9 @@ def write_firmware(firmware: Firmware, folder: Path) -> dict[str, Path]:
     Raises:
         UsageError: the folder can't be written.
     """
-    contents: Mapping[str, bytes | str] = {
-        "elf": firmware.elf,
-        "bin": firmware.image,
-        "hex": firmware.intel_hex,
-    }
-    paths = {kind: folder / f"firmware.{kind}" for kind in contents}
-    for kind, content in contents.items():
+    contents: tuple[bytes | str, ...] = (firmware.elf, firmware.image, firmware.intel_hex)
+    paths = {kind: folder / f"firmware.{kind}" for kind in _RESULTS}
+    for kind, content in zip(_RESULTS, contents, strict=True):
         write_whole(paths[kind], content)
     return paths
 

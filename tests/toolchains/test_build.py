@@ -228,6 +228,18 @@ def test_sources_of_an_earlier_build_go_but_nothing_else(
     assert mine.exists()
 
 
+def test_a_build_that_fails_leaves_no_firmware_of_an_earlier_one(
+    board: Target, toolchain: str, cache: Path, firmware: Firmware, tmp_path: Path
+) -> None:
+    tree = fake_tree(board)
+    write_tree(tmp_path, tree.files)
+    write_firmware(firmware, tmp_path)
+    (tmp_path / "firmware.txt").touch()
+    with pytest.raises(ToolError):
+        build_firmware(with_files(tree, {"model.c": b"#error no"}), board, toolchain, tmp_path, cache=cache)
+    assert [path.name for path in tmp_path.glob("firmware.*")] == ["firmware.txt"]
+
+
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not on PATH")
 def test_the_folder_compiles_by_itself_to_the_same_image(
     firmware: Firmware, toolchain: str, tmp_path: Path, board: Target, cache: Path
