@@ -79,6 +79,24 @@ def test_it_runs_at_the_boards_clock(device: Device, board: Target) -> None:
     ]
 
 
+def test_the_clock_rises_by_way_of_its_half(board: Target, firmware: Firmware, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RM0432, dynamic voltage scaling: the prescaler before the switch, and back again after it."""
+    from edgeq.simulator.peripherals import stm32l4_clocks
+
+    seen: list[int] = []
+    store = stm32l4_clocks.Rcc.store
+
+    def noted(self: stm32l4_clocks.Rcc, offset: int, value: int) -> None:
+        store(self, offset, value)
+        seen.append(self.core_hz())
+
+    monkeypatch.setattr(stm32l4_clocks.Rcc, "store", noted)
+    with powered(board, firmware) as device:
+        device.until(b"m-ready\r\n")
+    changes = [hz for hz, before in zip(seen, [0, *seen], strict=False) if hz != before]
+    assert changes == [4_000_000, 2_000_000, board.clock_hz // 2, board.clock_hz]
+
+
 def test_an_inference(device: Device) -> None:
     x = np.array([-128, -127, -1, 0, 1, 2, 60, 100, 124, 125, 126, 127], np.int8)
     assert device.ask(f"db load {ELEMENTS}") == [f"m-[Expecting {ELEMENTS} bytes]"]

@@ -39,7 +39,10 @@ static void set_up_clocks(void) {
     RCC_CR |= RCC_CR_PLLON;
     wait_for(&RCC_CR, RCC_CR_PLLRDY, RCC_CR_PLLRDY);
 
-    RCC_CFGR = (RCC_CFGR & ~(RCC_CFGR_HPRE_MASK | RCC_CFGR_SW_MASK)) | RCC_CFGR_HPRE_DIV2 | RCC_CFGR_SW_PLL;
+    /* The prescaler first and by itself: a switch that is faster than the prescaler would be one to full speed. */
+    RCC_CFGR = (RCC_CFGR & ~RCC_CFGR_HPRE_MASK) | RCC_CFGR_HPRE_DIV2;
+    wait_for(&RCC_CFGR, RCC_CFGR_HPRE_MASK, RCC_CFGR_HPRE_DIV2);
+    RCC_CFGR = (RCC_CFGR & ~RCC_CFGR_SW_MASK) | RCC_CFGR_SW_PLL;
     wait_for(&RCC_CFGR, RCC_CFGR_SWS_MASK, RCC_CFGR_SWS_PLL);
     for (volatile unsigned i = 0; i < 40u; ++i) { /* at least 1 µs, at no more than 60 MHz here */
     }
