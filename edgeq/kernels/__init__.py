@@ -2,7 +2,7 @@
 
 from edgeq.kernels.contract import Constant, Kernel, Lowering, Violation
 from edgeq.kernels.program import Program, Step, lower
-from edgeq.kernels.table import KERNELS, Choice, choose, operators
+from edgeq.kernels.table import KERNELS, Choice, choose, choose_for, operators
 
 __all__ = [
     "KERNELS",
@@ -14,6 +14,7 @@ __all__ = [
     "Step",
     "Violation",
     "choose",
+    "choose_for",
     "lower",
     "operators",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgeq.graph import Graph, Op
@@ -54,8 +55,13 @@ def operators() -> tuple[str, ...]:
 
 def choose(graph: Graph, op: Op, core: Core) -> Choice:
     """The first row that the core can run and whose rules the operator keeps."""
+    return choose_for(graph, op, core.isa)
+
+
+def choose_for(graph: Graph, op: Op, isa: Sequence[str]) -> Choice:
+    """The same for a core with these features; () is any core."""
     violations: tuple[Violation, ...] = ()
-    rows = [k for k in KERNELS if k.op == op.kind and set(k.requires) <= set(core.isa)]
+    rows = [k for k in KERNELS if k.op == op.kind and set(k.requires) <= set(isa)]
     if not rows:
         known = ", ".join(operators())
         name = op.custom_name or op.kind
