@@ -1,10 +1,10 @@
 """Target: what a model is built for. Facts are data: `targets/{cores,socs,boards,linux,phones}/*.toml`.
 
 Every file goes through one strict loader, the user's own too. `schema` says what a file may hold, `model` what
-follows from it, `validate` what the types can't say, `load` where the files are.
+follows from it, `validate` what the types can't say, `files` where they are.
 """
 
-from edgeq.target.load import load, load_file, names, validate_file
+from edgeq.target.files import load, load_file, names, validate_file
 from edgeq.target.model import Target
 from edgeq.target.schema import (
     NO_CONSOLE,

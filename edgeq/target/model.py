@@ -101,11 +101,12 @@ class Target:
         system = self.board.system
         if system is None:
             return
+        others = " or ".join(name for name in self.board.runtimes if name != "edgeq") or "a runtime of your own"
         raise UnsupportedError(
             f"runs {system.os.capitalize()}: there is no firmware to {verb}",
             where=self.name,
-            next_step=f"it runs .tflite files with {', '.join(self.board.runtimes)}; `edgeq check` works for it, "
-            "and `edgeq targets list --kind microcontroller` shows where firmware runs",
+            next_step=f"{others} runs .tflite files there; `edgeq check` works for it, and "
+            "`edgeq targets list --kind microcontroller` shows where firmware runs",
             kind=self.kind,
             runtimes=list(self.board.runtimes),
         )

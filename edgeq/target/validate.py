@@ -113,9 +113,10 @@ def _regions(memories: tuple[Memory, ...], where: str) -> None:
     for memory in memories:
         if memory.size_bytes <= 0 or memory.base < 0 or memory.base + memory.size_bytes > _ADDRESS_END:
             raise TargetFileError(f"memory '{memory.name}' has no valid place or size", where=where, key="memory")
-        if memory.kind == "flash" and set(memory.holds) & {"arena", "data", "stack"}:
+        volatile = [use for use in memory.holds if use in ("arena", "data", "stack")]
+        if memory.kind == "flash" and volatile:
             raise TargetFileError(
-                f"memory '{memory.name}' is flash and can't hold {', '.join(memory.holds)}", where=where, key="memory"
+                f"memory '{memory.name}' is flash and can't hold {', '.join(volatile)}", where=where, key="memory"
             )
     names = [m.name for m in memories]
     for name in names:
