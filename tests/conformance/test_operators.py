@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from edgeq.kernels import KERNELS, choose, operators
 from edgeq.tflite import parse
 
-_FEW, _MANY = 12, 250
+_FEW, _MANY = 12, 100
 
 
 @pytest.mark.parametrize("examples", [_FEW, pytest.param(_MANY, marks=pytest.mark.slow)])
@@ -21,7 +21,7 @@ def test_host_equals_the_reference(machine: Machine, name: str, examples: int) -
 
 
 @pytest.mark.parametrize("machine", ["core"], indirect=True)
-@pytest.mark.parametrize("examples", [6, pytest.param(120, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [6, pytest.param(50, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", OPERATORS)
 def test_cortex_m4_equals_the_reference(machine: Machine, name: str, examples: int) -> None:
     hold(machine, OPERATORS[name], examples)
