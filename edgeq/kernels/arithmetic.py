@@ -71,10 +71,12 @@ def convolution_multipliers(inp: Tensor, weights: Tensor, out: Tensor, channels:
     return tuple(quantize_multiplier(s_in * float(s) / s_out) for s in scales)
 
 
-def fully_connected_multiplier(inp: Tensor, weights: Tensor, bias: Tensor | None, out: Tensor) -> Multiplier:
-    """GetQuantizedConvolutionMultipler: the product of scales is double with a bias and float without."""
-    s_in, s_w = scale_of(inp), scale_of(weights)
-    product = float(s_in) * float(s_w) if bias is not None else float(np.float32(s_in * s_w))
+def fully_connected_multiplier(inp: Tensor, weights: Tensor, out: Tensor) -> Multiplier:
+    """GetQuantizedConvolutionMultipler: the product of the two scales is a float, unlike a convolution's.
+
+    (With a bias that function computes the product in double as well, but only to compare it with the bias's scale.)
+    """
+    product = float(np.float32(scale_of(inp) * scale_of(weights)))
     return quantize_multiplier(product / float(scale_of(out)))
 
 

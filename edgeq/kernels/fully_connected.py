@@ -41,7 +41,7 @@ def parts(graph: Graph, op: Op) -> Parts:
     if weights.quant.per_channel:
         multipliers = arithmetic.convolution_multipliers(inp, weights, out, outputs)
     else:
-        multipliers = (arithmetic.fully_connected_multiplier(inp, weights, bias, out),)
+        multipliers = (arithmetic.fully_connected_multiplier(inp, weights, out),)
     values = np.zeros(outputs, np.int32) if bias is None or bias.data is None else bias.data.astype(np.int32)
     low, high = arithmetic.activation_range(op.text("fused_activation_function", "NONE"), out)
     return Parts(

@@ -45,7 +45,7 @@ def test_sums_beyond_32_bits_wrap_as_the_reference_does(machine: Machine, kind: 
 
 
 def _telling_sums(a: float, b: float, out: float) -> list[int]:
-    """Sums that become another byte where the product of the scales a and b is rounded to a float than where it isn't."""
+    """Sums that become one byte where the product of the scales is rounded to a float, and another where it isn't."""
     product = float(np.float32(a) * np.float32(b))
     multipliers = [arithmetic.quantize_multiplier(real / out) for real in (a * b, product)]
     edges = ((n + 0.5) * out / (a * b) for n in range(-120, 120))
