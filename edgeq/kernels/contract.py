@@ -129,13 +129,21 @@ class Kernel:
     why: str = ""
     exact: str = ""
 
-    def violations(self, graph: Graph, op: Op) -> tuple[Violation, ...]:
+    def violations(self, graph: Graph, op: Op, kept: set[Rule] | None = None) -> tuple[Violation, ...]:
         """The first rule that this operator breaks, as a tuple of one; () when it keeps all.
 
         Only the first: a rule relies on those before it (one on scales needs a tensor that has some).
+
+        Args:
+            kept: rules that the operator is known to keep; those found to hold are added, so that rows which
+                share rules don't check them anew.
         """
         for rule in self.rules:
+            if kept is not None and rule in kept:
+                continue
             facts = rule(graph, op)
+            if facts is None and kept is not None:
+                kept.add(rule)
             if facts is not None:
                 return (Violation(rule.__name__, describe(rule, facts), facts),)
         return ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -23,17 +24,22 @@ class Parts:
     Attributes:
         weights: int8, [out_c][filter_h][filter_w][in_c / groups], depthwise [filter_h][filter_w][out_c].
         bias: int32, (out_c,); zeros where the operator has none.
-        multipliers: one per output channel.
+        filter: the weights' tensor, for its scales.
     """
 
     window: windows.Window
     inp: Tensor
     out: Tensor
+    filter: Tensor
     weights: npt.NDArray[np.int8]
     bias: npt.NDArray[np.int32]
-    multipliers: tuple[Multiplier, ...]
     act_min: int
     act_max: int
+
+    @cached_property
+    def multipliers(self) -> tuple[Multiplier, ...]:
+        """One per output channel; worked out when first asked for, as most rules don't."""
+        return arithmetic.convolution_multipliers(self.inp, self.filter, self.out, self.window.out_c)
 
     def channels(self, weights: npt.NDArray[np.int8]) -> Channels:
         """Its output channels, with the weights as a matrix [out_c][depth]."""
@@ -60,9 +66,9 @@ def parts(graph: Graph, op: Op) -> Parts:
         window=windows.window_of(inp, out, op, weights.shape[1], weights.shape[2]),
         inp=inp,
         out=out,
+        filter=weights,
         weights=weights.data.astype(np.int8),
         bias=values.reshape(-1),
-        multipliers=arithmetic.convolution_multipliers(inp, weights, out, channels),
         act_min=low,
         act_max=high,
     )

@@ -18,7 +18,7 @@ from edgeq.kernels import (
     quantize,
     softmax,
 )
-from edgeq.kernels.contract import Kernel, Violation
+from edgeq.kernels.contract import Kernel, Rule, Violation
 from edgeq.target import Core
 
 KERNELS: tuple[Kernel, ...] = (
@@ -67,13 +67,14 @@ def choose_for(graph: Graph, op: Op, isa: Sequence[str]) -> Choice:
         name = op.custom_name or op.kind
         message = f"{name} has no kernel; edgeq has {known}"
         return Choice(None, (Violation("operator_has_a_kernel", message, {"op": name}),))
+    kept: set[Rule] = set()
     for kernel in rows:
         if op.version > kernel.max_version:
             message = f"version {op.version} of {op.kind} is newer than the {kernel.max_version} that edgeq knows"
             facts = {"version": op.version, "known": kernel.max_version}
             violations = (Violation("version_is_known", message, facts),)
             continue
-        violations = kernel.violations(graph, op)
+        violations = kernel.violations(graph, op, kept)
         if not violations:
             return Choice(kernel)
     return Choice(None, violations)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -58,28 +57,3 @@ def test_the_librarys_types_name_what_it_exports() -> None:
 
     stub = Path(edgeq.__file__).with_suffix(".pyi").read_text()
     assert all(f" as {name}\n" in stub or f"{name}: " in stub for name in edgeq.__all__)
-
-
-def within(process: Edgeq, limit_s: float, *arguments: str | Path) -> float:
-    """Run until one run is within the limit, at most 15 times: the least of their times.
-
-    The bars are for a quiet machine; while other work takes turns with it, a run takes longer than the program.
-    """
-    least = float("inf")
-    for _ in range(15):
-        started = time.perf_counter()
-        assert process(*arguments).code == 0
-        least = min(least, time.perf_counter() - started)
-        if least < limit_s:
-            break
-    return least
-
-
-def test_help_in_a_fifth_of_a_second(process: Edgeq) -> None:
-    assert within(process, 0.2, "--help") < 0.2
-
-
-@pytest.mark.shared
-def test_check_of_a_large_model_in_six_tenths_of_a_second(process: Edgeq, shared: Path) -> None:
-    model = shared / "mlperf_tiny" / "vww_int8.tflite"
-    assert within(process, 0.6, "check", model, "--target", "nucleo-l4r5zi") < 0.6
