@@ -2,8 +2,8 @@
 
     python benchmarks/start_up.py MODEL.tflite [--runs 9]
 
-The minimum is what the machine can do, the median what one waits for; a bare `python -c pass` beside them says what of it is
-Python's own.
+The minimum is what the machine can do, the median what one waits for; a bare `python -c pass` beside them says what of
+it is Python's own.
 """
 
 from __future__ import annotations
