@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from edgeq.errors import UnsupportedError
-from edgeq.target.schema import USES, Board, Core, Kind, Memory, MemoryUse, Soc
+from edgeq.target.schema import OWN_ENGINE, USES, Board, Core, Kind, Memory, MemoryUse, Soc
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Target:
         system = self.board.system
         if system is None:
             return
-        others = " or ".join(name for name in self.board.runtimes if name != "edgeq") or "a runtime of your own"
+        others = " or ".join(name for name in self.board.runtimes if name != OWN_ENGINE) or "a runtime of your own"
         raise UnsupportedError(
             f"runs {system.os.capitalize()}: there is no firmware to {verb}",
             where=self.name,

@@ -14,6 +14,8 @@ from edgeq.errors import TargetFileError
 
 Kind = Literal["microcontroller", "linux", "phone"]
 MemoryUse = Literal["code", "weights", "arena", "data", "stack"]
+OWN_ENGINE = "edgeq"
+"""The name of edgeq's own engine among `runtimes`; the others are files of `targets/runtimes/`."""
 USES: tuple[MemoryUse, ...] = ("code", "weights", "arena", "data", "stack")
 
 
@@ -418,7 +420,7 @@ class Board:
         power: while inferring.
         system: computers and phones only.
         delegate: computers and phones only.
-        runtimes: what can run a .tflite there: "edgeq", "tflm", "litert-xnnpack", "litert-gpu", "tflite-runtime".
+        runtimes: what can run a .tflite there, best first: "edgeq", or a file of `targets/runtimes/`.
         drive_label: volume label of the drive that its ST-Link shows, "" if none.
         url: where to read more.
     """
@@ -438,6 +440,6 @@ class Board:
     power: Power | None = None
     system: System | None = None
     delegate: tuple[Delegate, ...] = ()
-    runtimes: tuple[str, ...] = ("edgeq",)
+    runtimes: tuple[str, ...] = (OWN_ENGINE,)
     drive_label: str = ""
     url: str = ""

@@ -6,10 +6,10 @@ import difflib
 import itertools
 from collections.abc import Iterable
 
-from edgeq import registry
+from edgeq import registry, resources
 from edgeq.errors import TargetFileError
 from edgeq.target.model import Target
-from edgeq.target.schema import USES, Memory, Soc
+from edgeq.target.schema import OWN_ENGINE, USES, Memory, Soc
 
 _ADDRESS_END = 1 << 32
 
@@ -32,6 +32,15 @@ def validate(target: Target) -> None:
                 where=where,
                 next_step=_nearest(name, registry.RUNNERS) + " (ways that edgeq doesn't have go into [[flash_method]])",
                 key="runners",
+            )
+    known = {OWN_ENGINE, *(path.stem for path in (resources.folder("targets") / "runtimes").glob("*.toml"))}
+    for name in target.board.runtimes:
+        if name not in known:
+            raise TargetFileError(
+                f"'runtimes' names '{name}', which edgeq doesn't know",
+                where=where,
+                next_step=_nearest(name, known),
+                key="runtimes",
             )
 
 

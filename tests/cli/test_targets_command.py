@@ -138,7 +138,7 @@ def test_computers_are_refused_in_a_sentence(edgeq: Edgeq, model: Path) -> None:
         said = edgeq(*command, "--target", "raspberry-pi-5")
         assert said.code == 1
         assert "raspberry-pi-5: runs Linux: there is no firmware to" in said.err
-        assert "litert-xnnpack or tflite-runtime runs .tflite files there" in said.err
+        assert "litert-xnnpack or tflite-runtime-2.14 runs .tflite files there" in said.err
     assert edgeq("check", model, "--target", "raspberry-pi-5").code == 0
 
 

@@ -33,6 +33,7 @@ WRONG = [
     (BOARD, "[console]", "[system]", "unknown key 'system.peripheral'", "known keys: abi"),
     (BOARD, 'soc = "stm32u575"', 'soc = "stm32u57"', "refers to 'stm32u57'", "did you mean 'stm32u575'?"),
     (BOARD, '["stlink-drive", "pyocd"]', '["pyodc"]', "'runners' names 'pyodc'", "did you mean 'pyocd'?"),
+    (BOARD, '"tflm"]', '"tfml"]', "'runtimes' names 'tfml'", "did you mean 'tflm'?"),
     (BOARD, 'name = "nucleo-u575zi-q"', 'name = "nucleo"', "name is 'nucleo' but the file is called", "rename"),
     (BOARD, 'method = "swd"', 'method = "swdd"', "'flash_method[1].method' must be one of", "did you mean 'swd'?"),
     (BOARD, 'title = "STLINK-V3E"\n', "", "'usb[0].title' is missing", "add title"),
