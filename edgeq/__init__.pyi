@@ -5,8 +5,10 @@ from edgeq.pipeline import build as build
 from edgeq.pipeline import check as check
 from edgeq.pipeline import convert as convert
 from edgeq.pipeline import deploy as deploy
+from edgeq.pipeline import export as export
 from edgeq.pipeline import flash as flash
 from edgeq.pipeline import generate as generate
+from edgeq.pipeline import judge as judge
 from edgeq.pipeline import load_target as load_target
 from edgeq.pipeline import plan as plan
 from edgeq.pipeline import profile as profile

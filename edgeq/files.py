@@ -43,3 +43,32 @@ def write_tree(root: Path, contents: Mapping[str, bytes]) -> None:
     """Write several files below `root`, each whole; `contents` maps relative POSIX paths to bytes."""
     for relative, data in contents.items():
         write_whole(root / relative, data)
+
+
+def write_folder(root: Path, contents: Mapping[str, bytes]) -> None:
+    """Write the files of a folder, all or none: they are made beside their place first.
+
+    A folder that is there keeps what else is in it.
+
+    Raises:
+        UsageError: the place can't be written; nothing of it is changed then.
+    """
+    try:
+        root.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{root.name}.", dir=root.parent) as held:
+            made = Path(held) / "files"
+            made.mkdir()
+            write_tree(made, contents)
+            if not root.exists():
+                os.replace(made, root)  # noqa: PTH105
+                return
+            for relative in contents:
+                (root / relative).parent.mkdir(parents=True, exist_ok=True)
+            for relative in contents:
+                os.replace(made / relative, root / relative)  # noqa: PTH105
+    except OSError as failed:
+        raise UsageError(
+            f"can't be written: {failed.strerror or failed}",
+            where=str(root),
+            next_step="choose another output folder with -o",
+        ) from failed

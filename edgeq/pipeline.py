@@ -14,7 +14,7 @@ used, so that `check` never loads what only `profile` needs.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from edgeq.runners.contract import FlashOptions, FlashResult
     from edgeq.runners.image import Image
     from edgeq.runners.virtual import VirtualBoardProcess
+    from edgeq.runtimes import Isa, RuntimeReport
     from edgeq.toolchains.firmware import Firmware
 
 
@@ -136,6 +137,36 @@ def check(
         reserve_ram_bytes=reserve_ram_bytes,
         reserve_flash_bytes=reserve_flash_bytes,
     )
+
+
+def judge(model: ModelLike, runtime: str, *, kernels: str = "", target: TargetLike | None = None) -> RuntimeReport:
+    """What a runtime does with each operator of a model; see `edgeq.runtimes.judge`.
+
+    Args:
+        target: its core decides the scratch of TFLM's CMSIS-NN kernels; a core with the DSP extension without.
+    """
+    from edgeq import runtimes
+
+    return runtimes.judge(read_model(model).graph, runtime, kernels=kernels, isa=_isa(target))
+
+
+def export(
+    model: ModelLike, runtime: str = "tflm", *, kernels: str = "", target: TargetLike | None = None
+) -> tuple[Mapping[str, bytes], RuntimeReport]:
+    """A model as source files (by relative path) for another runtime's project; see `edgeq.runtimes.export`.
+
+    Raises:
+        UnsupportedError: the runtime refuses the model.
+    """
+    from edgeq import runtimes
+
+    read = read_model(model)
+    return runtimes.export(read.graph, read.data, runtime, kernels=kernels, isa=_isa(target))
+
+
+def _isa(target: TargetLike | None) -> Isa:
+    features = load_target(target).core.isa if target is not None else ("dsp",)
+    return "mve" if "mve" in features else "dsp" if "dsp" in features else "plain"
 
 
 def plan(model: ModelLike, target: TargetLike) -> tuple[MemoryPlan, ArenaChart]:

@@ -126,6 +126,22 @@ def target_option(command: F) -> F:
     return _target_option(targets_dir_option(command))
 
 
+kernels_option = click.option(
+    "--kernels", default="", metavar="NAME", help="Of tflm: cmsis-nn or reference  [default: cmsis-nn]"
+)
+
+
+def runtime_option(*, required: bool = False) -> Callable[[F], F]:
+    """--runtime."""
+    return click.option(
+        "--runtime",
+        required=required,
+        default=None if required else "",
+        metavar="NAME",
+        help="Whose operators decide: edgeq, tflm, litert, litert-xnnpack, litert-gpu, tflite-runtime-2.14.",
+    )
+
+
 model_argument = click.argument("model", type=click.Path(path_type=Path))
 
 

@@ -28,6 +28,7 @@ _ISSUES = "the issue tracker of edgeq"
 COMMANDS = {
     "convert": "make an int8 .tflite of a trained network",
     "check": "tell whether a model runs on a target, and what it takes there",
+    "export": "write a model as source files for another runtime's project (tflm)",
     "build": "make firmware: plain C, compiled and linked",
     "simulate": "run firmware on a virtual board",
     "flash": "write firmware onto a board, and verify it where that is possible",

@@ -88,6 +88,8 @@ class _Judge:
         row = runtime.find(name)
         if row is None:
             rule = rules.custom_operator_is_registered if op.custom_name else rules.operator_is_registered
+            if runtime.falls_back_to:
+                rule = rules.operator_is_delegated
             missing = rule(name, runtime)
             return Violation(rule.__name__, describe(rule, missing), missing)
         asked = rules.Question(self.graph, op, runtime, row, self.kernels)

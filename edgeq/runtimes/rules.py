@@ -184,6 +184,11 @@ def operator_is_registered(op: str, runtime: Runtime) -> Facts:
     return {"runtime": runtime.title, "op": op, "count": len(runtime.operator)}
 
 
+def operator_is_delegated(op: str, runtime: Runtime) -> Facts:
+    """{runtime} leaves {op} to {base}, which computes it on the CPU."""
+    return {"runtime": runtime.title, "op": op, "base": runtime.falls_back_to}
+
+
 def custom_operator_is_registered(op: str, runtime: Runtime) -> Facts:
     """'{op}' is a custom operator, which {runtime} knows nothing of: its kernel must be added by hand."""
     return {"runtime": runtime.title, "op": op}
@@ -284,6 +289,18 @@ def scales_are_kept(asked: Question) -> Facts | None:
     return None
 
 
+def inputs_share_a_scale(asked: Question) -> Facts | None:
+    """The int8 inputs of {op} have different scales or zero points ('{tensor}'); {runtime} adds them as they are and
+    refuses that."""
+    found = [asked.graph.tensors[i] for i in asked.op.inputs if i >= 0]
+    quantized = [(t, t.quant) for t in found if t.dtype is DType.INT8 and t.quant is not None]
+    for tensor, quant in quantized[1:]:
+        first = quantized[0][1]
+        if quant.scale[0] != first.scale[0] or quant.zero_point[0] != first.zero_point[0]:
+            return {**_who(asked), "tensor": tensor.short_name}
+    return None
+
+
 def weights_are_quantized(asked: Question) -> Facts | None:
     """The {dtype} weights of {op} carry no scale; {runtime} needs one, or one per output channel."""
     weights, data = asked.weights, asked.data
@@ -322,6 +339,7 @@ NAMED: Mapping[str, Rule] = MappingProxyType(
             unsupported_by_cmsis_nn_per_channel,
             int4_weights_have_one_scale,
             scales_are_kept,
+            inputs_share_a_scale,
             weights_are_quantized,
             int16_is_symmetric,
             softmax_output_is_standard,

@@ -8,8 +8,9 @@ micro_interpreter.cc, arena_allocator/single_arena_buffer_allocator.cc) at the c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from edgeq.graph import DType, Graph, Op, Tensor
 from edgeq.runtimes.table import Runtime
@@ -25,6 +26,16 @@ _ALLOCATOR, _PLANNER, _MICRO_ALLOCATOR, _DATA_ALLOCATOR = 36, 44, 36, 8
 _SUBGRAPH, _EVAL_TENSOR, _NODE, _HANDLE, _POINTER = 8, 12, 32, 4, 4
 _TENSOR, _AFFINE, _INT = 32, 12, 4
 _REQUEST, _REQUESTS_PER_OPERATOR, _ALLOCATION_INFO, _PLANNED = 12, 12, 24, 40
+
+_LOOKED_AT_TWICE: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]] = MappingProxyType(
+    {
+        "CONV_2D": ((0, 1), (0,)),
+        "DEPTHWISE_CONV_2D": ((0, 1), (0,)),
+        "TRANSPOSE_CONV": ((1, 2), (0,)),
+        "TANH": ((0,), ()),
+    }
+)
+"""Inputs and outputs that a kernel's preparation takes up a second time before it lets go of the first."""
 
 
 @dataclass(frozen=True)
@@ -78,14 +89,14 @@ def estimate(graph: Graph, runtime: Runtime, kernels: str = "cmsis-nn", isa: Isa
     scratch = [(index, size) for index, made in enumerate(asked) for size in made.scratch]
     planned = _lifetimes(graph, scratch)
     head = plan_bytes(planned)
-    before_planning, tail = _tail(graph, runtime, asked)
+    preparing, before_planning, tail = _tail(graph, runtime, asked)
     bookkeeping = _ALLOCATION_INFO * (len(graph.tensors) + len(scratch)) + _POINTER
     requested = _REQUEST * (len(scratch) + _REQUESTS_PER_OPERATOR)
     planning = align_up(requested + bookkeeping, ALIGNMENT) + _PLANNED * len(planned)
     return ArenaEstimate(
         head_bytes=head,
         tail_bytes=tail,
-        needed_bytes=align_up(max(head + tail, planning + align_up(before_planning, ALIGNMENT)), ALIGNMENT),
+        needed_bytes=align_up(max(head + tail, preparing, planning + align_up(before_planning, ALIGNMENT)), ALIGNMENT),
         scratch_bytes=max((sum(made.scratch) for made in asked), default=0),
         kernels=kernels,
         isa=isa if kernels == "cmsis-nn" else "",
@@ -127,8 +138,8 @@ def bytes_of(tensor: Tensor) -> int:
     return tensor.elements if tensor.dtype is DType.INT4 else tensor.size_bytes
 
 
-def _tail(graph: Graph, runtime: Runtime, asked: Sequence[Requests]) -> tuple[int, int]:
-    """What the tail takes when memory is planned, and in the end."""
+def _tail(graph: Graph, runtime: Runtime, asked: Sequence[Requests]) -> tuple[int, int, int]:
+    """The most that both take while operators are prepared; the tail when memory is planned, and in the end."""
     stack = _Stack()
     for size in (_ALLOCATOR, _PLANNER, _MICRO_ALLOCATOR, _DATA_ALLOCATOR, _SUBGRAPH):
         stack.push(size)
@@ -141,10 +152,13 @@ def _tail(graph: Graph, runtime: Runtime, asked: Sequence[Requests]) -> tuple[in
     for made in asked:  # every kernel's own data first, then what it prepares
         for size in made.persistent[:1]:
             stack.push(size, ALIGNMENT)
-    for made in asked:
+    count = preparing = 0
+    for op, made in zip(graph.ops, asked, strict=True):
         for size in made.persistent[1:]:
             stack.push(size, ALIGNMENT)
-    count = sum(len(made.scratch) for made in asked)
+        held = _REQUEST * (count + _REQUESTS_PER_OPERATOR) + _temporaries(graph, op)
+        preparing = max(preparing, stack.depth + held)
+        count += len(made.scratch)
     if count:
         stack.push(_HANDLE * count)
     for tensor in graph.tensors:
@@ -159,7 +173,22 @@ def _tail(graph: Graph, runtime: Runtime, asked: Sequence[Requests]) -> tuple[in
             if quant is not None:
                 stack.push(_AFFINE)
                 stack.push(_INT * (1 + quant.scale.size))
-    return planned, stack.depth
+    return preparing, planned, stack.depth
+
+
+def _temporaries(graph: Graph, op: Op) -> int:
+    """What an operator's preparation puts on top of the head: its tensors as full structures."""
+    inputs, outputs = _LOOKED_AT_TWICE.get(op.kind, ((), ()))
+    again = (*(op.inputs[i] for i in inputs if i < len(op.inputs)), *(op.outputs[i] for i in outputs))
+    held = 0
+    for index in (*op.inputs, *op.outputs, *again):
+        if index < 0:
+            continue
+        held += _TENSOR
+        quant = graph.tensors[index].quant
+        if quant is not None:
+            held += _AFFINE + _INT * (1 + quant.scale.size)
+    return held
 
 
 class _Stack:
