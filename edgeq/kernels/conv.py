@@ -136,7 +136,8 @@ def _lower_vector_dsp(graph: Graph, op: Op) -> Lowering:
 
 RULES = (*convolution_rules(axis=0), channels_fit)
 _DSP_RULES = (*RULES, has_no_groups, sums_stay_small)
-TILE_SOURCES = ("dsp/edgeq_dsp.h", "dsp/conv_2d_s8_dsp.c", "dsp/mat_mul_s8_dsp.S")
+_TILE_SOURCES = ("dsp/edgeq_dsp.h", "dsp/edgeq_dsp_columns.h", "dsp/columns_s8_dsp.c", "dsp/mat_mul_s8_dsp.S")
+FEW_SOURCES = (*_TILE_SOURCES, "dsp/conv_2d_few_s8_dsp.c")
 
 KERNELS = (
     Kernel(
@@ -156,7 +157,7 @@ KERNELS = (
         types="int8",
         max_version=6,
         requires=("dsp",),
-        sources=TILE_SOURCES,
+        sources=(*_TILE_SOURCES, "dsp/pointwise_conv_2d_s8_dsp.c"),
         rules=(*_DSP_RULES, is_pointwise),
         lower=_lower_pointwise_dsp,
         why="1x1: columns are the input's pixels, nothing is gathered",
@@ -167,7 +168,7 @@ KERNELS = (
         types="int8",
         max_version=6,
         requires=("dsp",),
-        sources=TILE_SOURCES,
+        sources=(*_TILE_SOURCES, "dsp/conv_2d_s8_dsp.c"),
         rules=(*_DSP_RULES, channels_are_fours),
         lower=_lower_dsp,
         why="four pixels by two channels at a time, 17 cycles per 16 MACs",
@@ -178,7 +179,7 @@ KERNELS = (
         types="int8",
         max_version=6,
         requires=("dsp",),
-        sources=TILE_SOURCES,
+        sources=FEW_SOURCES,
         rules=_DSP_RULES,
         lower=_lower_few_dsp,
         why="the same where pixels aren't whole words: first layers",

@@ -310,14 +310,14 @@ def test_the_footprint_knows_every_kernel_and_the_stack(real: Target) -> None:
 def test_estimates_hold_against_the_built_firmware(shared: Path, real: Target, name: str) -> None:
     pytest.importorskip("ziglang")
     from edgeq.codegen import generate
-    from edgeq.kernels import lower
+    from edgeq.optimize import compile_program
     from edgeq.toolchains.build import build_firmware
 
     model = read(shared / "mlperf_tiny" / f"{name}_int8.tflite")
     report = check(model, real)
     assert report.fits
-    program = lower(model, real.core)
-    usage = build_firmware(generate(program, plan_memory(model, program.lowerings), real), real, "zig").usage
+    program = compile_program(model, real.core)
+    usage = build_firmware(generate(program, plan_memory(program.graph, program.lowerings), real), real, "zig").usage
     assert report.ram.used_bytes == usage.ram_bytes
     assert report.flash.used_bytes == pytest.approx(usage.flash_bytes, rel=0.03)
     exact = after_build(
