@@ -47,7 +47,7 @@ def command(
             raise UsageError("--plan and --reserve-… are of edgeq's own engine", next_step="leave --runtime out")
         return _check_runtime(model, runtime, kernels, target, context.output("check", as_json, quiet))
     if not target or kernels:
-        missing = "--kernels needs --runtime" if kernels else "needs a target or a runtime"
+        missing = "--kernels needs --runtime" if kernels else "missing option '--target' (or '--runtime')"
         raise UsageError(missing, next_step="give --target NAME (see `edgeq targets list`) or --runtime NAME")
     from edgeq import pipeline
     from edgeq.report.fit import fit_text
