@@ -287,7 +287,7 @@ def profile(
     *,
     port: str = "",
     sim: bool = False,
-    hardware: bool = False,
+    hardware: bool | None = None,
     wait_states: int | None = None,
     firmware: Firmware | Path | None = None,
     data: str | Path = "",
@@ -303,8 +303,8 @@ def profile(
     Args:
         port: where the device is; "auto" finds it by the target's USB ids.
         sim: build the firmware and run it on a virtual board instead.
-        hardware: a pseudo-terminal or loopback socket leads to a real board all the same (socat, ser2net), so
-            its figures may be called measured.
+        hardware: what is behind the port, where that can't be seen: True, a real board (socat, ser2net), whose
+            figures are called measured; False, a simulator. A remote port needs it; see `edgeq.measure.origin`.
         wait_states: of the virtual board's flash, instead of the SoC's at its clock; 0 is ideal memory.
         firmware: what is on the device, for sizes: a product of `build`, or its folder.
         data: `.npz` or `.npy`, with `:ARRAY` to name one; seeded random samples otherwise.
@@ -312,12 +312,13 @@ def profile(
         runs: inferences to time; 0 for one per sample.
 
     Raises:
-        UsageError: neither port nor sim, or both.
+        UsageError: neither port nor sim, or both; a remote port without `hardware`; a virtual board called hardware.
         NegativeResult: the device runs another model. Outputs that differ are in the result, not raised.
         DeviceError: the device doesn't answer, or fails.
     """
     if bool(port) == sim:
         raise UsageError("needs a device: either a port or a virtual board", next_step="give --port PORT or --sim")
+    _check_claim(sim, hardware)
     if wait_states is not None and not sim:
         raise UsageError("only a virtual board's wait states can be chosen", next_step="add --sim")
     read, board = read_model(model), load_target(target)
@@ -328,13 +329,13 @@ def profile(
             title = f"virtual {board.board.title}" + ("" if wait_states is None else f", {wait_states} wait states")
             setting = _Setting(running.port, "simulated", title, running)
             return _measure(setting, read, board, built, (data, samples, runs, seed), trace, listener)
-    from edgeq.measure.port import is_emulated
+    from edgeq.measure.origin import provenance
     from edgeq.runners import ports
 
     if port == "auto":
         port = ports.console_of(board, ports.present()).device
-    emulated = is_emulated(port) and not hardware
-    setting = _Setting(port, "simulated" if emulated else "measured", "" if emulated else board.board.title, None)
+    called = provenance(port, hardware)
+    setting = _Setting(port, called, board.board.title if called == "measured" else "", None)
     return _measure(setting, read, board, firmware, (data, samples, runs, seed), trace, listener)
 
 
@@ -344,6 +345,7 @@ def deploy(
     *,
     port: str = "",
     sim: bool = False,
+    hardware: bool | None = None,
     reserve_ram_bytes: int = 0,
     reserve_flash_bytes: int = 0,
     toolchain: str = "auto",
@@ -366,6 +368,11 @@ def deploy(
     """
     from edgeq.check import after_build
 
+    _check_claim(sim, hardware)
+    if port not in ("", "auto") and not sim:
+        from edgeq.measure.origin import provenance
+
+        provenance(port, hardware)  # a port that profile would refuse is refused before anything is written
     read, board = read_model(model), load_target(target)
     fit = check(read, board, reserve_ram_bytes=reserve_ram_bytes, reserve_flash_bytes=reserve_flash_bytes)
     if not fit.fits:
@@ -395,10 +402,18 @@ def deploy(
 
         port = ports.wait_for_console(board, flashed.device.id).device
     measured = profile(
-        read, board, port=port, firmware=firmware, data=data, samples=samples, runs=runs, seed=seed,
-        listener=listener,
+        read, board, port=port, hardware=hardware, firmware=firmware, data=data, samples=samples, runs=runs,
+        seed=seed, listener=listener,
     )  # fmt: skip
     return Deployment(fit, firmware, flashed, measured)
+
+
+def _check_claim(sim: bool, hardware: bool | None) -> None:
+    if sim and hardware is not None:
+        raise UsageError(
+            "a virtual board's figures are simulated, whatever is said of them",
+            next_step="leave --hardware and --simulated out, or give --port instead of --sim",
+        )
 
 
 @dataclass(frozen=True)

@@ -142,6 +142,11 @@ def runtime_option(*, required: bool = False) -> Callable[[F], F]:
     )
 
 
+hardware_option = click.option(
+    "--hardware/--simulated",
+    default=None,
+    help="What is behind a port that doesn't show it (socket://, rfc2217://, a pseudo-terminal): a real board, or not.",
+)
 model_argument = click.argument("model", type=click.Path(path_type=Path))
 
 

@@ -14,6 +14,7 @@ from edgeq.cli import context
 @context.target_option
 @click.option("--sim", is_flag=True, help="Onto a virtual board.")
 @click.option("--port", default="", metavar="PORT", help="The board's console  [default: found by its USB id]")
+@context.hardware_option
 @context.reserve_options
 @context.flash_options
 @context.sample_options
@@ -26,6 +27,7 @@ def command(
     target: str,
     sim: bool,
     port: str,
+    hardware: bool | None,
     reserve_ram: int,
     reserve_flash: int,
     runner: str,
@@ -66,6 +68,7 @@ def command(
             board,
             sim=sim,
             port=port,
+            hardware=hardware,
             reserve_ram_bytes=reserve_ram,
             reserve_flash_bytes=reserve_flash,
             toolchain=toolchain,

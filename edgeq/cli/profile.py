@@ -19,9 +19,7 @@ from edgeq.cli import context
     type=click.Path(path_type=Path),
     help="The folder of the build that is on the device, for its sizes.",
 )
-@click.option(
-    "--hardware", is_flag=True, help="A pseudo-terminal or local socket leads to a real board (socat, ser2net)."
-)
+@context.hardware_option
 @click.option(
     "--wait-states",
     type=click.IntRange(0, 15),
@@ -37,7 +35,7 @@ def command(
     port: str,
     sim: bool,
     firmware: Path | None,
-    hardware: bool,
+    hardware: bool | None,
     wait_states: int | None,
     data: str,
     samples: int,

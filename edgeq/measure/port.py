@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import ipaddress
 import os
-import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 from edgeq.errors import MissingDependencyError, PortError, UsageError
 
@@ -144,20 +141,34 @@ def listed() -> list[str]:
 
 def holding(name: str) -> list[str]:
     """Programs that have the port open, as `screen (pid 4711)`, where this user may see them (Linux)."""
+    found: list[str] = []
+    for process in holders(name):
+        with contextlib.suppress(OSError):
+            found.append(f"{(process / 'comm').read_text().strip()} (pid {process.name})")
+    return sorted(found)
+
+
+def holders(name: str) -> list[Path]:
+    """The /proc folders of other processes that have the port open, where this user may see them (Linux)."""
     if sys.platform != "linux":
         return []
     try:
         device = os.stat(name).st_rdev  # noqa: PTH116 - the number behind whatever links lead there
     except OSError:
         return []
-    found: list[str] = []
+    return processes_with(lambda descriptor: _device(descriptor) == device) if device else []
+
+
+def processes_with(wanted: Callable[[Path], bool]) -> list[Path]:
+    """The /proc folders of other processes with such an open file (its entry in their `fd`)."""
+    found: list[Path] = []
     for process in Path("/proc").iterdir():
         if not process.name.isdigit() or int(process.name) == os.getpid():
             continue
         with contextlib.suppress(OSError):
-            if device and any(_device(fd) == device for fd in (process / "fd").iterdir()):
-                found.append(f"{(process / 'comm').read_text().strip()} (pid {process.name})")
-    return sorted(found)
+            if any(wanted(descriptor) for descriptor in (process / "fd").iterdir()):
+                found.append(process)
+    return found
 
 
 def _device(descriptor: Path) -> int:
@@ -193,26 +204,3 @@ def _errno(failed: BaseException) -> int:
         if isinstance(cause, OSError) and cause.errno is not None:
             return cause.errno
     return next((n for words, n in _BY_WORDS.items() if words in str(failed)), 0)
-
-
-def _is_this_machine(url: str) -> bool:
-    """Whether a connection stays on this machine; so does one to nobody, to 0.0.0.0, or to any name of 127.0.0.1."""
-    try:
-        host = urlsplit(url).hostname or "localhost"
-        found = {ipaddress.ip_address(info[4][0]) for info in socket.getaddrinfo(host, None)}
-    except (OSError, ValueError):
-        return False  # nothing can be opened there either
-    mapped = {getattr(address, "ipv4_mapped", None) or address for address in found}
-    return any(address.is_loopback or address.is_unspecified for address in mapped)
-
-
-def is_emulated(name: str) -> bool:
-    """Whether a port can't be hardware of this machine: a pseudo-terminal or a loopback socket.
-
-    Figures that come over such a port are called simulated, because nothing shows that they are not.
-    """
-    if name.lower().startswith(("socket://", "rfc2217://")):
-        return _is_this_machine(name)
-    if "://" in name:
-        return True
-    return os.path.realpath(name).startswith(("/dev/pts/", "/dev/pty", "/dev/ttys"))

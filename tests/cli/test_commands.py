@@ -99,6 +99,15 @@ def test_profile_over_a_pseudo_terminal_is_never_called_measured(edgeq: Edgeq, m
     assert "> edgeq info%" in told.err and "< m-edgeq-sha256-[" in told.err
 
 
+@pytest.mark.parametrize("command", ["profile", "deploy"])
+def test_a_remote_port_without_a_word_is_wrong_use_before_any_work(edgeq: Edgeq, model: Path, command: str) -> None:
+    said = edgeq(command, model, *TARGET, "--port", "socket://192.0.2.7:3333")
+    assert said.code == 2
+    assert "--hardware" in said.err and "--simulated" in said.err
+    said = edgeq(command, model, *TARGET, "--sim", "--hardware")
+    assert said.code == 2 and "are simulated" in said.err
+
+
 def test_a_report_that_cannot_be_written_is_one_object_and_takes_no_text_away(
     edgeq: Edgeq, model: Path, tmp_path: Path
 ) -> None:

@@ -154,6 +154,8 @@ def test_simulate_prints_a_port_that_profile_can_use(edgeq: Edgeq, model: Path, 
         assert said.json["memory"]["flash_bytes"] == (built / "firmware.bin").stat().st_size
         other = edgeq("profile", model, *TARGET, "--port", port, "--samples", "2")
         assert other.code == 0, other.err
+        claimed = edgeq("profile", model, *TARGET, "--port", port, "--samples", "2", "--hardware")
+        assert claimed.code == 2 and "virtual board" in claimed.err
         boards = boards_of(child.pid)
         assert boards
     finally:

@@ -10,7 +10,7 @@ import pytest
 from device_double import Behaviour, DeviceDouble, Firmware
 
 from edgeq.errors import DeviceError, PortError, ProtocolError, UsageError
-from edgeq.measure.port import is_emulated, open_port
+from edgeq.measure.port import open_port
 from edgeq.measure.wire import Wire
 
 
@@ -152,28 +152,6 @@ def test_a_socket_where_nobody_listens() -> None:
 def test_an_unknown_kind_of_url() -> None:
     with pytest.raises(UsageError):
         open_port("telepathy://board", 115200)
-
-
-def test_pseudo_terminals_and_loopback_are_never_hardware(tmp_path: Path) -> None:
-    with DeviceDouble() as device:
-        assert is_emulated(device.port)
-        link = tmp_path / "ttyACM0"
-        link.symlink_to(device.port)
-        assert is_emulated(str(link))
-    assert is_emulated("socket://localhost:3333")
-    assert is_emulated("socket://127.0.0.1:3333")
-    assert is_emulated("socket://[::1]:3333")
-    assert is_emulated("loop://")
-    assert not is_emulated("/dev/ttyACM0")
-    assert not is_emulated("socket://192.0.2.7:3333")
-
-
-@pytest.mark.parametrize(
-    "host", ["", "LocalHost", "0.0.0.0", "0", "127.1", "2130706433", "[::ffff:127.0.0.1]", "[::]", "127.0.0.2"]
-)
-@pytest.mark.parametrize("scheme", ["socket", "SOCKET", "rfc2217"])
-def test_this_machine_has_many_names(scheme: str, host: str) -> None:
-    assert is_emulated(f"{scheme}://{host}:3333")
 
 
 def test_the_transcript_has_both_sides() -> None:
