@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -121,6 +122,16 @@ def _lower_add(graph: Graph, op: Op) -> Lowering:
     return _lower(graph, op, _add_scales(graph, op), _ADD_HEADROOM_BITS)
 
 
+_TABLES_BYTES = 2 * 256 * 4
+
+
+def _lower_add_dsp(graph: Graph, op: Op) -> Lowering:
+    portable = _lower_add(graph, op)
+    (call,) = portable.calls
+    with_tables = replace(call, arguments=(*call.arguments, "{scratch}"))
+    return replace(portable, calls=(with_tables,), scratch_bytes=_TABLES_BYTES)
+
+
 def _lower_mul(graph: Graph, op: Op) -> Lowering:
     a, b, out = graph.input_of(op, 0), graph.input_of(op, 1), graph.output_of(op)
     assert a is not None and b is not None
@@ -180,8 +191,8 @@ KERNELS = (
         requires=("dsp",),
         sources=("dsp/edgeq_dsp.h", "dsp/add_s8_dsp.c"),
         rules=(*_ADD_RULES, shapes_are_equal, shifts_are_moderate),
-        lower=_lower_add,
-        why="equal shapes: one loop, rounding by SMMULR",
+        lower=_lower_add_dsp,
+        why="equal shapes: each input's scaling tabulated, one rounding by SMMULR per element",
     ),
     Kernel(
         symbol="edgeq_add_s8",

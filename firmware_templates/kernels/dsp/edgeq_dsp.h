@@ -103,7 +103,8 @@ void edgeq_conv_2d_few_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, 
 void edgeq_pointwise_conv_2d_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, int8_t *out, void *scratch);
 void edgeq_depthwise_conv_2d_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, int8_t *out, void *scratch);
 void edgeq_depthwise_3x3_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, int8_t *out, void *scratch);
-void edgeq_add_s8_dsp(const edgeq_binary_params *p, const int8_t *in0, const int8_t *in1, int8_t *out);
+void edgeq_add_s8_dsp(const edgeq_binary_params *p, const int8_t *in0, const int8_t *in1, int8_t *out,
+                      void *scratch);
 void edgeq_fully_connected_s8_dsp(const edgeq_dsp_fully_connected_params *p, const int8_t *in, int8_t *out,
                                   void *scratch);
 
@@ -136,6 +137,12 @@ static inline int32_t edgeq_smlad(int32_t a, int32_t b, int32_t sum) {
 static inline int32_t edgeq_smmulr(int32_t a, int32_t b) {
   int32_t result;
   __asm__("smmulr %0, %1, %2" : "=r"(result) : "r"(a), "r"(b));
+  return result;
+}
+
+static inline int32_t edgeq_ssat8(int32_t x) {
+  int32_t result;
+  __asm__("ssat %0, #8, %1" : "=r"(result) : "r"(x));
   return result;
 }
 
