@@ -69,6 +69,11 @@ def identifier(name: str) -> str:
     return f"model_{plain}" if plain[0].isdigit() else plain
 
 
+def _printable(name: str) -> str:
+    """A file's stem, which may hold anything, on one line and without what ends a comment."""
+    return "".join(c if c.isprintable() else " " for c in name).replace("*/", "* /")
+
+
 def _refuse(report: RuntimeReport, graph: Graph) -> None:
     if report.runs:
         return
@@ -91,7 +96,7 @@ def _provenance(arena: ArenaEstimate, report: RuntimeReport, indent: str = "") -
 
 def _header(name: str, graph: Graph, data: bytes, arena: ArenaEstimate, report: RuntimeReport) -> str:
     upper = name.upper()
-    return f"""/* {graph.name}: a TensorFlow Lite model, written by edgeq {__version__}.
+    return f"""/* {_printable(graph.name)}: a TensorFlow Lite model, written by edgeq {__version__}.
  * sha256 {graph.sha256} */
 #ifndef {upper}_MODEL_H
 #define {upper}_MODEL_H
@@ -162,8 +167,8 @@ def _readme(name: str, graph: Graph, calls: Sequence[str], arena: ArenaEstimate,
         for end, indices in (("input", graph.inputs), ("output", graph.outputs))
         for position, t in enumerate(graph.tensors[i] for i in indices)
     )
-    notes = "".join(f"\n- {v.op} #{v.index}: {v.note}" for v in report.operators if v.note)
-    return f"""# {graph.name} for TensorFlow Lite Micro
+    notes = "".join(f"- {v.op} #{v.index}: {v.note}\n" for v in report.operators if v.note)
+    return f"""# {_printable(graph.name)} for TensorFlow Lite Micro
 
 Written by edgeq {__version__} from a model with sha256 `{graph.sha256}`.
 
@@ -198,5 +203,4 @@ interpreter.Invoke();
 - and what is missing to a multiple of {ALIGNMENT}, or, in small models, what planning itself takes.
 
 Other builds and versions differ: compare with `arena_used_bytes()` once, and leave room where the library may change.
-{notes}
-"""
+{notes and chr(10) + notes}"""

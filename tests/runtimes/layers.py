@@ -39,7 +39,13 @@ def convolution(
         [
             T(data, activations, real),
             T(weights, held, scales, None if scales is None else zeros, axis=axis, data=np.zeros(weights)),
-            T((channels,), _BIAS.get(activations, "INT32"), real and [0.005] * channels, zeros, data=np.zeros(channels)),
+            T(
+                (channels,),
+                _BIAS.get(activations, "INT32"),
+                real and [0.005] * channels,
+                zeros,
+                data=np.zeros(channels),
+            ),
         ],
         T(output, activations, real),
         options,

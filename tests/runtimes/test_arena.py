@@ -57,7 +57,9 @@ def arena(graph: Graph, kernels: str, isa: str = "dsp") -> ArenaEstimate:
             (500, 0),
         ),
         (
-            single("SPACE_TO_DEPTH", T((1, 4, 4, 3), scale=0.5), T((1, 2, 2, 12), scale=0.5), options={"block_size": 2}),
+            single(
+                "SPACE_TO_DEPTH", T((1, 4, 4, 3), scale=0.5), T((1, 2, 2, 12), scale=0.5), options={"block_size": 2}
+            ),
             (452, 0),
             (452, 0),
         ),
