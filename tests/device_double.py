@@ -40,6 +40,7 @@ class Firmware:
     """The double's model: one int8 input and output; output = 127 - input, first `outputs` elements."""
 
     sha256: str = "ab" * 32
+    name: str = "double-board"
     model: str = "double"
     target: str = "nucleo-l4r5zi"
     clock_hz: int = 120_000_000
@@ -65,6 +66,7 @@ class DeviceDouble:
         self.port = os.ttyname(self._slave)
         self._stop = threading.Event()
         self._received = 0
+        self._lost_byte = 0
         self._buffer = bytearray(self.behaviour.stale_command)
         self._input = bytearray()
         self._expecting = 0
@@ -84,6 +86,10 @@ class DeviceDouble:
             if descriptor >= 0:
                 os.close(descriptor)
 
+    def lose(self, position: int) -> None:
+        """Lose the byte that comes in `position` bytes from now."""
+        self._lost_byte = self._received + position
+
     def _serve(self) -> None:
         while not self._stop.is_set():
             if self.behaviour.babble:
@@ -94,6 +100,8 @@ class DeviceDouble:
                 continue
             for byte in os.read(self._master, 256):
                 self._received += 1
+                if self._received == self._lost_byte:
+                    continue
                 b = self.behaviour
                 if b.drop_budget and b.drop_every and self._received % b.drop_every == 0:
                     b.drop_budget -= 1
@@ -123,7 +131,7 @@ class DeviceDouble:
     def _answer(self, text: str) -> list[str] | None:
         verb, _, rest = text.partition(" ")
         verbs: dict[str, Callable[[str], list[str] | None]] = {
-            "name": lambda _: ["m-name-dut-[double-board]"],
+            "name": lambda _: [f"m-name-dut-[{self.firmware.name}]"],
             "profile": lambda _: ["m-profile-[ULPMark for tinyML Firmware V0.0.1]", "m-model-[double]"],
             "db": self._db,
             "infer": self._infer,

@@ -29,6 +29,34 @@ def test_a_firmware_without_the_extra_command_has_no_info() -> None:
         assert session.profile_model() == "double"
 
 
+@pytest.mark.parametrize("position", range(1, 11))
+def test_a_lost_byte_does_not_make_edgeqs_firmware_a_foreign_one(position: int) -> None:
+    """Each byte of `edgeq info` in turn; without its first the device says that it doesn't know the command."""
+    with DeviceDouble() as device, Wire.open(device.port, 115200) as wire:
+        session = Session(wire)
+        device.lose(position)
+        assert session.info() == INFO
+
+
+def test_edgeqs_firmware_that_refuses_is_not_a_foreign_one() -> None:
+    firmware = Firmware(name="edgeq")
+    with (
+        DeviceDouble(firmware, Behaviour(standard_only=True)) as device,
+        Wire.open(device.port, 115200) as wire,
+        pytest.raises(ProtocolError, match="refuses 'edgeq info%'"),
+    ):
+        Session(wire).info()
+
+
+def test_a_hash_that_lost_a_digit_is_not_another_models() -> None:
+    with (
+        DeviceDouble(Firmware(sha256="ab" * 31 + "a")) as device,
+        Wire.open(device.port, 115200) as wire,
+        pytest.raises(ProtocolError, match="64 hexadecimal digits"),
+    ):
+        Session(wire).info()
+
+
 @pytest.mark.parametrize("size", [1, 30, 31, 32, 62, 70, 200])
 def test_load_run_and_read_back(size: int) -> None:
     data = bytes((7 * i) % 256 for i in range(size))
