@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from edgeq.codegen.tree import Manifest
+from edgeq.codegen.tree import Manifest, TensorInfo
 from edgeq.errors import DataError, DeviceError, NegativeResult
 from edgeq.events import Listener, Notice, Progress, silent
 from edgeq.measure.comparison import Comparison, equal, real_values
@@ -203,19 +203,15 @@ def _standard(session: Session, setting: Setting, subject: Subject, listener: Li
     each = max(1, -(-setting.runs // len(samples.arrays)))
     cycles: list[int] = []
     worst, differing, elements, first = 0.0, 0, 0, ""
+    outputs, printed = subject.manifest.outputs, len(subject.manifest.outputs)
     for number, sample in enumerate(samples.arrays):
         listener(Progress("profile", number, len(samples.arrays), "samples"))
         session.load(_bytes(sample))
         run = session.infer(each, 1, timeout_s=setting.inference_timeout_s)
         cycles.append(round(run.elapsed_us * 1e-6 / run.inferences * target.clock_hz))
-        expected = real_values(subject.reference(sample)[0], subject.manifest.outputs[0])
-        if len(run.results) != expected.size:
-            raise NegativeResult(
-                f"the device gives {len(run.results)} results, the model has {expected.size}",
-                where=setting.port,
-                next_step="another model is on the device: flash this one",
-            )
-        gaps = np.abs(np.asarray(run.results) - expected.ravel())
+        every = [real_values(a, o) for a, o in zip(subject.reference(sample), outputs, strict=True)]
+        expected, printed = _printed(run.results, [a.ravel() for a in every], setting.port)
+        gaps = np.abs(np.asarray(run.results) - expected)
         wrong = ~(gaps <= _PRINTED_TOLERANCE)  # a device that prints nan is wrong too
         worst = max(worst, float(np.where(np.isnan(gaps), np.inf, gaps).max()))
         differing, elements = differing + int(wrong.sum()), elements + gaps.size
@@ -239,8 +235,38 @@ def _standard(session: Session, setting: Setting, subject: Subject, listener: Li
             *samples.notices,
             "this firmware has no edgeq command: the model's hash could not be checked, cycles are its "
             "microseconds times the target's clock, and layers and stack are unknown",
+            *_unprinted(outputs, printed),
         ),
     )
+
+
+def _printed(results: Sequence[float], outputs: Sequence[Array], where: str) -> tuple[Array, int]:
+    """The reference's values that a device's numbers stand for, and how many of the outputs these are.
+
+    The MLPerf Tiny API has one list of results and doesn't say what a model of several outputs puts there: all
+    outputs one after the other are taken, or the first of them alone.
+
+    Raises:
+        NegativeResult: as many numbers as neither of them has.
+    """
+    sizes = [output.size for output in outputs]
+    for count in (len(outputs), 1):
+        if len(results) == sum(sizes[:count]):
+            return np.concatenate(outputs[:count]), count
+    several = f" ({' + '.join(map(str, sizes))} in {len(sizes)} outputs)" if len(sizes) > 1 else ""
+    raise NegativeResult(
+        f"the device gives {len(results)} results, the model has {sum(sizes)}{several}",
+        where=where,
+        next_step="another model is on the device: flash this one"
+        + (", or edgeq's firmware, whose outputs are all compared" if several else ""),
+    )
+
+
+def _unprinted(outputs: Sequence[TensorInfo], printed: int) -> tuple[str, ...]:
+    if printed == len(outputs):
+        return ()
+    rest = ", ".join(f"'{output.name}'" for output in outputs[printed:])
+    return (f"the firmware prints only '{outputs[0].name}': {rest} could not be compared",)
 
 
 def _measurement(

@@ -153,6 +153,38 @@ def test_mlperf_firmware_with_other_results() -> None:
     assert got.validation.max_abs_diff == 2.0
 
 
+def several_outputs() -> Subject:
+    outputs = (replace(END, name="y", shape=(1, 40), size_bytes=40), replace(END, name="z", shape=(30,), size_bytes=30))
+
+    def two(inputs: Sequence[Any]) -> list[Any]:
+        inverted = np.invert(inputs[0]).ravel()
+        return [inverted[:40].reshape(1, 40), inverted[40:]]
+
+    return replace(subject(), manifest=replace(MANIFEST, outputs=outputs), reference=two)
+
+
+def test_mlperf_firmware_that_prints_all_of_several_outputs() -> None:
+    with DeviceDouble(behaviour=Behaviour(standard_only=True)) as device:
+        got = profile(setting(device), several_outputs())
+    assert got.validation.passed and got.validation.elements == 4 * 70
+    assert not any("could not be compared" in n for n in got.notices)
+
+
+def test_mlperf_firmware_that_prints_the_first_output_only() -> None:
+    with DeviceDouble(Firmware(outputs=40), Behaviour(standard_only=True)) as device:
+        got = profile(setting(device), several_outputs())
+    assert got.validation.passed and got.validation.elements == 4 * 40
+    assert any("prints only 'y': 'z' could not be compared" in n for n in got.notices)
+
+
+def test_mlperf_firmware_with_another_number_of_results() -> None:
+    with (
+        DeviceDouble(Firmware(outputs=30), Behaviour(standard_only=True)) as device,
+        pytest.raises(NegativeResult, match=r"30 results, the model has 70 \(40 \+ 30 in 2 outputs\)"),
+    ):
+        profile(setting(device), several_outputs())
+
+
 def test_a_device_that_prints_nan_does_not_agree() -> None:
     with DeviceDouble(behaviour=Behaviour(standard_only=True, nan_results=True)) as device:
         got = measure(device)
