@@ -10,7 +10,7 @@ from edgeq.kernels import Violation, choose_for
 from edgeq.kernels.contract import Facts, describe
 from edgeq.runtimes import rules
 from edgeq.runtimes.table import EDGEQ, Operator, Runtime, load
-from edgeq.runtimes.tflm_arena import estimate
+from edgeq.runtimes.tflm_arena import estimate, unplanned
 from edgeq.runtimes.tflm_scratch import Isa
 from edgeq.runtimes.verdict import RuntimeReport, Status, Verdict
 
@@ -46,7 +46,7 @@ def judge(graph: Graph, runtime: str | Runtime, *, kernels: str = "", isa: Isa =
         falls_back_to=base.title if base else "",
         findings=findings,
         operators=operators,
-        arena=estimate(graph, table, chosen, isa) if table.name == TFLM and runs else None,
+        arena=estimate(graph, table, chosen, isa) if table.name == TFLM and runs and not unplanned(graph) else None,
         notices=graph.notices,
     )
 

@@ -78,6 +78,15 @@ class ArenaEstimate:
         }
 
 
+UNPLANNED = ("CUSTOM", "IF", "WHILE", "CALL_ONCE", "VAR_HANDLE")
+"""Operators whose memory isn't known from the graph: custom kernels', other subgraphs', resource variables'."""
+
+
+def unplanned(graph: Graph) -> str:
+    """The first operator that makes an estimate impossible, "" where there is none."""
+    return next((graph.label(op) for op in graph.ops if op.kind in UNPLANNED), "")
+
+
 def estimate(graph: Graph, runtime: Runtime, kernels: str = "cmsis-nn", isa: Isa = "dsp") -> ArenaEstimate:
     """The arena for a model all of whose operators `runtime` (tflm) has.
 

@@ -10,7 +10,7 @@ from edgeq.errors import UnsupportedError, UsageError
 from edgeq.graph import Graph
 from edgeq.runtimes.judge import TFLM, judge
 from edgeq.runtimes.table import Runtime, load
-from edgeq.runtimes.tflm_arena import ALIGNMENT, ArenaEstimate
+from edgeq.runtimes.tflm_arena import ALIGNMENT, ArenaEstimate, unplanned
 from edgeq.runtimes.tflm_scratch import Isa
 from edgeq.runtimes.verdict import RuntimeReport
 
@@ -45,7 +45,11 @@ def export(
     report = judge(graph, runtime, kernels=kernels, isa=isa)
     _refuse(report, graph)
     if report.arena is None:
-        raise UnsupportedError("its arena can't be planned", where=report.model)
+        raise UnsupportedError(
+            f"the arena can't be told: {unplanned(graph)} needs memory that the model doesn't show",
+            where=report.model,
+            next_step="measure it on the device with MicroInterpreter::arena_used_bytes()",
+        )
     calls = resolver_calls(graph, load(runtime))
     name = identifier(graph.name)
     files = {

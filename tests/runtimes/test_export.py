@@ -135,6 +135,12 @@ def test_what_tflm_refuses_is_not_exported() -> None:
     assert "'Sparkle' is a custom operator" in refused(custom).what
 
 
+def test_no_arena_no_export() -> None:
+    graph = tflite.parse(single_op_model("SignalStacker", [T((1, 4), scale=0.5)], T((1, 4), scale=0.5)))
+    assert "SignalStacker #0" in refused(graph).what
+    assert "memory that the model doesn't show" in refused(graph).what
+
+
 def test_other_runtimes_have_no_export() -> None:
     with pytest.raises(UsageError, match="no export for litert"):
         export(convolution(), b"", "litert")
