@@ -44,7 +44,8 @@ def command(
     """Make an int8 .tflite of MODEL (.keras, .h5, a SavedModel folder, or a float .tflite).
 
     The result is proved to be integer only, and compared with the float model on data held back from
-    calibration. Whether it fits the target is told as well.
+    calibration. Whether it runs on the target is told as well: exits with 1 when it doesn't, with the reason; the
+    file is written all the same.
 
     \b
     Example:
@@ -53,7 +54,7 @@ def command(
     from edgeq import pipeline
     from edgeq.files import write_whole
     from edgeq.report.convert import convert_text
-    from edgeq.report.fit import headline
+    from edgeq.report.fit import fit_text, headline
 
     out = context.output("convert", as_json, quiet)
     board = context.load_target(target)
@@ -72,8 +73,10 @@ def command(
         )
     write_whole(path, made.tflite)
     fit = pipeline.check(pipeline.Model(made.tflite, made.graph, str(path)), board)
-    out.show(
-        lambda width, color: convert_text(made.report, str(path), width=width, color=color) + f"\n{headline(fit)}\n",
-        lambda: {"output": str(path), **made.report.to_json(), "check": fit.to_json()},
-    )
-    return 0
+
+    def text(width: int, color: bool) -> str:
+        judged = f"{headline(fit)}\n" if fit.fits else fit_text(fit, width=width, color=color)
+        return f"{convert_text(made.report, str(path), width=width, color=color)}\n{judged}"
+
+    out.show(text, lambda: {"output": str(path), **made.report.to_json(), "check": fit.to_json()})
+    return 0 if fit.fits else 1

@@ -147,6 +147,28 @@ def test_convert_makes_a_file_and_tells_how_good_it_is(edgeq: Edgeq, tmp_path: P
     assert edgeq("check", tmp_path / "digits.tflite", *TARGET).code == 1  # the float one
 
 
+def test_convert_says_no_when_the_result_does_not_fit_and_writes_it_all_the_same(
+    edgeq: Edgeq, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ai_edge_quantizer")
+    import models
+    import numpy as np
+
+    from edgeq import pipeline
+
+    check = pipeline.check
+    monkeypatch.setattr(pipeline, "check", lambda model, target: check(model, target, reserve_ram_bytes=655_360))
+    np.savez(tmp_path / "calib.npz", x=models.digits()[0])
+    (tmp_path / "digits.tflite").write_bytes(models.digits_float_tflite())
+    line = ("convert", tmp_path / "digits.tflite", *TARGET, "--representative-data", tmp_path / "calib.npz")
+    said = edgeq(*line)
+    assert said.code == 1
+    assert "integer only" in said.out and "DOES NOT FIT" in said.out and "OVER" in said.out
+    assert (tmp_path / "digits_int8.tflite").is_file()
+    told = edgeq(*line, "--json")
+    assert told.code == 1 and told.json["check"]["fits"] is False
+
+
 def _sha(path: Path) -> str:
     import hashlib
 
