@@ -7,6 +7,7 @@
     │   ├── TargetFileError        3   … a target description
     │   └── DataError              3   … representative, labelled or input data
     ├── NegativeResult             1   the work was done and the answer is no (does not fit, not bit-exact)
+    │   ├── DoesNotFit         1   … of a deployment, with the FitReport (in `edgeq.check`)
     │   └── UnsupportedError       1   an operator, a type or a target that edgeq can't serve, with the reason
     ├── MissingDependencyError     4   something that must be installed is not there
     └── DeviceError                5   a device, a port or an external tool failed

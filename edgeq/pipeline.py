@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgeq import target as targets
-from edgeq.errors import ModelFileError, NegativeResult, UsageError
+from edgeq.errors import ModelFileError, UsageError
 from edgeq.events import Listener, silent
 from edgeq.graph import Graph
 from edgeq.target import Target
@@ -363,10 +363,10 @@ def deploy(
     """check, build, flash and profile in one.
 
     Raises:
-        NegativeResult: it doesn't fit; facts: the FitReport's. Nothing is built then.
+        DoesNotFit: with the FitReport. Nothing is built then, or nothing flashed when the finished build shows it.
         EdgeqError: see the single steps.
     """
-    from edgeq.check import after_build
+    from edgeq.check import DoesNotFit, after_build
 
     _check_claim(sim, hardware)
     if port not in ("", "auto") and not sim:
@@ -376,15 +376,12 @@ def deploy(
     read, board = read_model(model), load_target(target)
     fit = check(read, board, reserve_ram_bytes=reserve_ram_bytes, reserve_flash_bytes=reserve_flash_bytes)
     if not fit.fits:
-        raise NegativeResult(
-            f"{'does not fit' if fit.supported else 'is not supported on'} {board.name}",
-            where=read.path,
-            next_step="`edgeq check` tells why and what would make it fit",
-            fit=fit.to_json(),
-        )
+        raise DoesNotFit(fit, read.path)
     firmware = build(read, board, toolchain=toolchain, output=output, cache=cache, listener=listener)
     usage = firmware.usage
     fit = after_build(fit, flash_bytes=usage.flash_bytes, weights_bytes=usage.weights_bytes, ram_bytes=usage.ram_bytes)
+    if not fit.fits:
+        raise DoesNotFit(fit, read.path)
     wanted = (data, samples, runs, seed)
     if sim:
         from edgeq.runners.image import image_of

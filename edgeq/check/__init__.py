@@ -2,13 +2,14 @@
 
 from edgeq.check.advice import describe_peak
 from edgeq.check.checker import after_build, check
-from edgeq.check.fit import Budget, FitReport, LiveBuffer, OpVerdict, Part, Peak
+from edgeq.check.fit import Budget, DoesNotFit, FitReport, LiveBuffer, OpVerdict, Part, Peak
 from edgeq.check.footprint import Footprint, footprint
 from edgeq.check.model_rules import MODEL_RULES, require_runnable
 
 __all__ = [
     "MODEL_RULES",
     "Budget",
+    "DoesNotFit",
     "FitReport",
     "Footprint",
     "LiveBuffer",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+from edgeq.errors import NegativeResult
 from edgeq.kernels import Violation
 from edgeq.memory import MemoryPlan
 from edgeq.target import MemoryUse, Target
@@ -251,3 +252,21 @@ def _budget(budget: Budget) -> dict[str, object]:
             {"name": p.name, "bytes": p.size_bytes, "estimated": p.estimated, "source": p.source} for p in budget.parts
         ],
     }
+
+
+class DoesNotFit(NegativeResult):
+    """A model was to be deployed to a target that it doesn't fit, or that doesn't support it.
+
+    Args:
+        report: says why, and what would help; its JSON is `facts["fit"]`.
+        where: the model's file.
+    """
+
+    def __init__(self, report: FitReport, where: str = "") -> None:
+        self.report = report
+        super().__init__(
+            f"{'does not fit' if report.supported else 'is not supported on'} {report.target}",
+            where=where,
+            next_step="the report of `edgeq check` tells why and what would make it fit",
+            fit=report.to_json(),
+        )

@@ -46,7 +46,7 @@ def command(
 ) -> int:
     """Take MODEL (.tflite) to a board: check, build, flash and profile.
 
-    Exits with 1 when it doesn't fit or outputs differ.
+    Exits with 1 when it doesn't fit, with the report of `edgeq check`, or when outputs differ.
 
     \b
     Examples:
@@ -54,6 +54,7 @@ def command(
       edgeq deploy model.tflite --target nucleo-l4r5zi --port auto -o report.json
     """
     from edgeq import pipeline
+    from edgeq.check import DoesNotFit
     from edgeq.report.build import build_json, build_text
     from edgeq.report.fit import fit_text
     from edgeq.report.flash import flash_text
@@ -62,27 +63,32 @@ def command(
 
     out = context.output("deploy", as_json, quiet)
     board = context.load_target(target)
-    with out.teller() as listener:
-        done = pipeline.deploy(
-            model,
-            board,
-            sim=sim,
-            port=port,
-            hardware=hardware,
-            reserve_ram_bytes=reserve_ram,
-            reserve_flash_bytes=reserve_flash,
-            toolchain=toolchain,
-            runner=runner,
-            device=device,
-            options=FlashOptions(pack=pack, unlock=unlock),
-            data=data,
-            samples=samples,
-            runs=runs,
-            seed=seed,
-            output=folder,
-            cache=context.cache_folder(),
-            listener=listener,
-        )
+    try:
+        with out.teller() as listener:
+            done = pipeline.deploy(
+                model,
+                board,
+                sim=sim,
+                port=port,
+                hardware=hardware,
+                reserve_ram_bytes=reserve_ram,
+                reserve_flash_bytes=reserve_flash,
+                toolchain=toolchain,
+                runner=runner,
+                device=device,
+                options=FlashOptions(pack=pack, unlock=unlock),
+                data=data,
+                samples=samples,
+                runs=runs,
+                seed=seed,
+                output=folder,
+                cache=context.cache_folder(),
+                listener=listener,
+            )
+    except DoesNotFit as refused:
+        if not as_json:  # whose one object, the error, holds the report
+            click.echo(fit_text(refused.report, width=out.width, color=out.color), nl=False, color=out.color)
+        raise
     paths = {} if folder is None else {"folder": folder}
 
     def body() -> dict[str, object]:

@@ -122,6 +122,23 @@ def test_a_report_that_cannot_be_written_is_one_object_and_takes_no_text_away(
     assert "OUTPUTS DIFFER" in said.out and "can't be written" in said.err
 
 
+def test_deploy_of_what_does_not_fit_tells_what_check_tells(edgeq: Edgeq, model: Path) -> None:
+    line = (model, *TARGET, "--reserve-ram", "640K")
+    said, checked = edgeq("deploy", *line, "--sim"), edgeq("check", *line)
+    assert said.code == checked.code == 1
+    assert said.out == checked.out and "OVER" in said.out
+    assert "error: " in said.err and "does not fit" in said.err
+    told = edgeq("deploy", *line, "--sim", "--json")
+    fit = edgeq("check", *line, "--json").json
+    assert told.code == 1 and told.json["error"]["type"] == "DoesNotFit"
+    assert fit == fit | told.json["error"]["facts"]["fit"]
+
+
+def test_deploy_of_what_is_not_supported_names_the_operator(edgeq: Edgeq, refused_model: Path) -> None:
+    said = edgeq("deploy", refused_model, *TARGET, "--sim")
+    assert said.code == 1 and "Sparkle #0" in said.out
+
+
 def test_convert_without_data_is_wrong_use(edgeq: Edgeq, model: Path) -> None:
     said = edgeq("convert", model, *TARGET)
     assert said.code == 2 and "next: --representative-data" in said.err
