@@ -18,7 +18,8 @@ from edgeq.cli import context
 def command(image: Path, target: str, socket: bool, as_json: bool, quiet: bool) -> int:
     """Run IMAGE (.bin, .hex, .elf, or the folder of a build) on a virtual board until Ctrl-C.
 
-    Prints the port of its console first; any serial program can open it.
+    Prints the port of its console first; any serial program can open it. A fault of the firmware ends it with 5 and
+    is told on stderr, with --json too.
 
     \b
     Example:
@@ -45,4 +46,9 @@ def command(image: Path, target: str, socket: bool, as_json: bool, quiet: bool) 
             },
         )
         sys.stdout.flush()
-        raise running.wait()
+        fault = running.wait()
+    if not as_json:
+        raise fault
+    # stdout has had its one object.
+    click.echo(click.style("error: ", fg="red") + str(fault), err=True)
+    return fault.exit_code

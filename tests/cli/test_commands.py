@@ -139,6 +139,26 @@ def test_deploy_of_what_is_not_supported_names_the_operator(edgeq: Edgeq, refuse
     assert said.code == 1 and "Sparkle #0" in said.out
 
 
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_fault_of_a_simulated_board_is_told_on_stderr(
+    edgeq: Edgeq, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: list[str]
+) -> None:
+    """stdout has the port, with --json as its one object."""
+    from contextlib import nullcontext
+    from types import SimpleNamespace
+
+    from edgeq import pipeline
+    from edgeq.errors import DeviceError
+    from edgeq.runners.virtual import Announcement
+
+    told = Announcement("/dev/pts/77", "a model", "", "")
+    board = SimpleNamespace(port=told.port, announcement=told, wait=lambda: DeviceError("HardFault at 0x08000100"))
+    monkeypatch.setattr(pipeline, "simulate", lambda *_, **__: nullcontext(board))
+    said = edgeq("simulate", tmp_path / "firmware.bin", *TARGET, *form)
+    assert said.code == 5 and "HardFault at 0x08000100" in said.err
+    assert (said.json["port"] if form else said.out.split()[1]) == "/dev/pts/77"
+
+
 def test_convert_without_data_is_wrong_use(edgeq: Edgeq, model: Path) -> None:
     said = edgeq("convert", model, *TARGET)
     assert said.code == 2 and "next: --representative-data" in said.err
