@@ -105,6 +105,11 @@ def dsp_fields(p: Parts, depth: int) -> dict[str, str]:
     }
 
 
+def few_scratch_bytes(p: Parts) -> int:
+    """Of the kernel that gathers bytes: columns as int16 and as bytes, and a filter row of padding."""
+    return 12 * padded_depth(p) + p.window.filter_w * p.window.in_c
+
+
 def padded_depth(p: Parts) -> int:
     """Inputs of one output element, as the columns hold them."""
     return dsp.round_up(p.weights.size // p.window.out_c, 4)
@@ -121,7 +126,7 @@ def _lower_dsp(graph: Graph, op: Op) -> Lowering:
 
 def _lower_few_dsp(graph: Graph, op: Op) -> Lowering:
     p = parts(graph, op)
-    return lower_tiles(p, _matrix(p), macs(graph, op), 12 * padded_depth(p) + p.window.in_c)
+    return lower_tiles(p, _matrix(p), macs(graph, op), few_scratch_bytes(p))
 
 
 def _lower_pointwise_dsp(graph: Graph, op: Op) -> Lowering:

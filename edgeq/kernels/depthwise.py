@@ -89,7 +89,7 @@ def keeps_channels(graph: Graph, op: Op) -> Facts | None:
 
 def _lower_as_conv(graph: Graph, op: Op) -> Lowering:
     p = parts(graph, op)
-    return conv.lower_tiles(p, _matrix(p), macs(graph, op), 12 * conv.padded_depth(p) + p.window.in_c)
+    return conv.lower_tiles(p, _matrix(p), macs(graph, op), conv.few_scratch_bytes(p))
 
 
 def _lower_dsp(graph: Graph, op: Op) -> Lowering:

@@ -12,7 +12,10 @@ void edgeq_dsp_windows_at(const edgeq_window *w, const int8_t *in, int32_t posit
     f->y[i] = y * w->stride_h - w->pad_h;
     f->plane[i] = plane;
     f->first[i] = plane + (f->y[i] * w->in_w + f->x[i]) * w->in_c;
-    if (f->x[i] < 0 || f->x[i] + w->filter_w > w->in_w) f->inside = 0;
+    const int32_t beyond = f->x[i] + w->filter_w - w->in_w;
+    f->left[i] = f->x[i] < 0 ? (f->x[i] > -w->filter_w ? -f->x[i] : w->filter_w) : 0;
+    f->right[i] = beyond > 0 ? (beyond < w->filter_w ? beyond : w->filter_w - f->left[i]) : 0;
+    if (f->left[i] || f->right[i]) f->inside = 0;
     x += step;
     if (x == w->out_w) {
       x = 0;

@@ -7,9 +7,10 @@
 /* Four output positions in a row: where their windows start. */
 typedef struct {
   int32_t x[4], y[4];
-  const int8_t *plane[4]; /* each position's own image */
-  const int8_t *first[4]; /* the window's first pixel, wherever that points */
-  int inside;             /* no window reaches over the left or right edge, and its rows are contiguous */
+  const int8_t *plane[4];    /* each position's own image */
+  const int8_t *first[4];    /* the window's first pixel, wherever that points */
+  int32_t left[4], right[4]; /* taps of a row that lie over the plane's left and right edge (dilation 1) */
+  int inside;                /* no window reaches over either, and its rows are contiguous */
 } edgeq_dsp_windows;
 
 /* Four columns of bytes, [4][depth], as one block of interleaved pairs of int16, [depth / 2][4][2]. */
