@@ -42,6 +42,7 @@ class Firmware:
     sha256: str = "ab" * 32
     name: str = "double-board"
     model: str = "double"
+    build: str = "0123456789abcdef"
     target: str = "nucleo-l4r5zi"
     clock_hz: int = 120_000_000
     inputs: int = 70
@@ -194,6 +195,7 @@ class DeviceDouble:
                 f"m-edgeq-outputs-[{f.outputs}]",
                 f"m-edgeq-layers-[{len(f.layer_cycles)}]",
                 "m-edgeq-stack-[4096]",
+                *([f"m-edgeq-build-[{f.build}]"] if f.build else []),
             ]
         if verb == "run":
             return self._run(int(words[0]))

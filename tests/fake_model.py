@@ -11,6 +11,7 @@ from edgeq.target import Target
 ELEMENTS = 12
 SHA256 = hashlib.sha256(b"fake").hexdigest()
 WEIGHTS = tuple((7 * i) % 11 - 5 for i in range(ELEMENTS))
+BUILD = "0123456789abcdef"
 SCALE, ZERO_POINT = 0.00390625, -128
 
 MODEL_H = """\
@@ -100,7 +101,9 @@ def fake_manifest(target: Target, arena_bytes: int = 32) -> Manifest:
     x = TensorInfo("x", "INT8", (1, ELEMENTS), ELEMENTS, 0.5, 3)
     y = TensorInfo("y", "INT8", (1, ELEMENTS), ELEMENTS, SCALE, ZERO_POINT)
     layers = (Layer(0, "ADD", "sum", "add", 0, ELEMENTS), Layer(1, "RESHAPE", "y", "copy", 0, 0))
-    return Manifest("fake", SHA256, 4, target.name, target.clock_hz, arena_bytes, ELEMENTS, 0, (x,), (y,), layers)
+    return Manifest(
+        "fake", SHA256, 4, target.name, target.clock_hz, arena_bytes, ELEMENTS, 0, (x,), (y,), layers, BUILD
+    )
 
 
 def fake_tree(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,8 +11,8 @@ import jinja2
 import numpy as np
 
 from edgeq import resources
-from edgeq.codegen.project import firmware_files
-from edgeq.codegen.tree import Layer, Manifest, SourceTree, TensorInfo
+from edgeq.codegen.project import build_files, firmware_files
+from edgeq.codegen.tree import Layer, Manifest, SourceTree, TensorInfo, build_id
 from edgeq.errors import UnsupportedError
 from edgeq.graph import DType, Graph, Tensor
 from edgeq.kernels import Constant, Program, Step
@@ -40,7 +40,8 @@ def generate(program: Program, plan: MemoryPlan, target: Target) -> SourceTree:
     """
     manifest = _manifest(program, plan, target.name, target.clock_hz)
     files = {**firmware_files(target, manifest), **model_files(program, plan, manifest)}
-    return SourceTree(files, manifest)
+    told = replace(manifest, build=build_id(files))
+    return SourceTree({**files, **build_files(told)}, told)
 
 
 def model_files(program: Program, plan: MemoryPlan, manifest: Manifest | None = None) -> dict[str, bytes]:

@@ -123,8 +123,13 @@ def firmware_files(target: Target, manifest: Manifest, stack_bytes: int = STACK_
         ("README.md.j2", "README.md"),
     ):
         files[path] = _render(boards / template, values)
-    files[MANIFEST_NAME] = manifest.to_json().encode()
-    return files
+    return {**files, **build_files(manifest)}
+
+
+def build_files(manifest: Manifest) -> dict[str, bytes]:
+    """Those of `firmware_files` that hold the manifest's `build`."""
+    header = _render(resources.folder("firmware_templates") / "boards" / "build.h.j2", {"manifest": manifest})
+    return {"board/build.h": header, MANIFEST_NAME: manifest.to_json().encode()}
 
 
 def linux_files() -> dict[str, bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -36,7 +37,11 @@ class TensorInfo:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What the firmware was made from; written beside it as edgeq.json and needed to profile it."""
+    """What the firmware was made from; written beside it as edgeq.json and needed to profile it.
+
+    Attributes:
+        build: `build_id` of the tree; the firmware tells it too. "" where no firmware is made.
+    """
 
     model_name: str
     model_sha256: str
@@ -49,6 +54,7 @@ class Manifest:
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
     layers: tuple[Layer, ...]
+    build: str = ""
 
     def to_json(self) -> str:
         """As text; `from_json` is its inverse."""
@@ -67,6 +73,21 @@ class Manifest:
         }
         layers = tuple(Layer(**layer) for layer in raw["layers"])
         return cls(**{**raw, **tensors, "layers": layers})
+
+
+def build_id(files: Mapping[str, bytes]) -> str:
+    """Which sources these are: the first 16 hexadecimal digits of a sha256 over paths and contents.
+
+    What isn't compiled (Markdown) doesn't count. The compiler is no part of it.
+
+    Args:
+        files: a tree's, made with a manifest without `build`.
+    """
+    digest = hashlib.sha256()
+    for path, content in sorted(files.items()):
+        if not path.endswith(".md"):
+            digest.update(f"{len(path.encode())} {len(content)} {path}".encode() + content)
+    return digest.hexdigest()[:16]
 
 
 @dataclass(frozen=True)

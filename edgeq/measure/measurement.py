@@ -94,6 +94,7 @@ class Measurement:
     Attributes:
         provenance: how latency, outputs and stack came about.
         cycles: of each timed inference, in order; from µs × clock where the firmware counts only time.
+        build: which sources the device's firmware was made from; "" where it doesn't tell.
         layers: () where the firmware doesn't tell.
         notices: what a reader should know, one sentence each.
     """
@@ -114,6 +115,7 @@ class Measurement:
     energy: Energy | None
     cycle_model: CycleModel | None = None
     notices: tuple[str, ...] = ()
+    build: str = ""
 
     @property
     def median_cycles(self) -> int:
@@ -133,7 +135,7 @@ class Measurement:
             "cycle_model": None
             if self.cycle_model is None
             else {"name": self.cycle_model.name, "known_error": self.cycle_model.known_error},
-            "device": {"name": self.device, "port": self.port},
+            "device": {"name": self.device, "port": self.port, "build": self.build},
             "model": {
                 "path": self.model_path,
                 "sha256": self.model_sha256,

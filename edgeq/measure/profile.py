@@ -176,6 +176,12 @@ def _full(session: Session, info: DeviceInfo, setting: Setting, subject: Subject
             f"the firmware's arena is {info.arena_bytes:,} bytes, this edgeq's {subject.manifest.arena_bytes:,}: "
             "another version built it, whose kernels and sizes may differ from those shown"
         )
+    elif info.build != subject.manifest.build:
+        notices.append(
+            f"the device runs build {info.build or '(it names none)'}, the one at hand is "
+            f"{subject.manifest.build or '(it has no name)'}: other sources made it, whose kernels and sizes may "
+            "differ from those shown; --firmware FOLDER names the right ones, `edgeq deploy` flashes these"
+        )
     if info.clock_hz != target.clock_hz:
         notices.append(
             f"the firmware says {info.clock_hz:,} Hz, the target file {target.clock_hz:,} Hz; times use the former"
@@ -191,6 +197,7 @@ def _full(session: Session, info: DeviceInfo, setting: Setting, subject: Subject
     return replace(
         measured,
         model_verified=True,
+        build=info.build,
         layers=_layer_times(subject.manifest, layer_cycles, notices),
         memory=_memory(setting, subject.manifest, session.stack_used(), info.stack_bytes),
         notices=(*samples.notices, *notices),

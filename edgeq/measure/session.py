@@ -34,6 +34,7 @@ class DeviceInfo:
     Attributes:
         inputs, outputs: bytes of each of the model's ends.
         stack_bytes: what its linker script reserves.
+        build: `Manifest.build` of its sources; "" from firmware of before there was one.
     """
 
     model: str
@@ -45,6 +46,7 @@ class DeviceInfo:
     outputs: tuple[int, ...]
     layers: int
     stack_bytes: int
+    build: str = ""
 
 
 @dataclass(frozen=True)
@@ -243,6 +245,7 @@ def _device_info(reply: Reply, where: str) -> DeviceInfo:
         outputs=_integers(reply, "m-edgeq-outputs"),
         layers=_integer(reply, "m-edgeq-layers"),
         stack_bytes=_integer(reply, "m-edgeq-stack"),
+        build=next(iter(reply.values("m-edgeq-build")), ""),
     )
 
 

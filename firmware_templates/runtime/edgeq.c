@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "board/build.h"
 #include "board/config.h"
 #include "model.h"
 #include "runtime/board.h"
@@ -50,6 +51,7 @@ static void info(void) {
     sizes("outputs", model_outputs, MODEL_OUTPUT_COUNT);
     decimal_field("layers", MODEL_LAYER_COUNT);
     decimal_field("stack", board_stack_reserved());
+    text_field("build", EDGEQ_BUILD);
 }
 
 /* Inferences on the loaded input, no warm-up; the last KEPT_RUNS of them are reported, oldest first. */

@@ -21,6 +21,7 @@ from edgeq import resources, target
 from edgeq.codegen import SourceTree
 from edgeq.codegen import generate as source_tree
 from edgeq.codegen.project import GCC_C_FLAGS, gcc_machine_flags, zig_machine_flags
+from edgeq.codegen.tree import Manifest, build_id
 from edgeq.graph import Graph
 from edgeq.kernels import lower
 from edgeq.memory import plan_memory
@@ -92,6 +93,22 @@ def gcc() -> str:
 def test_the_same_graph_gives_the_same_bytes() -> None:
     assert files_of(network()) == files_of(network())
     assert dict(tree_of(network()).files) == dict(tree_of(network()).files)
+
+
+def test_the_build_is_told_by_firmware_and_manifest_and_changes_with_any_source() -> None:
+    def tree(graph: Graph) -> SourceTree:
+        program = lower(graph, BOARD.core)
+        return source_tree(program, plan_memory(program.graph, program.lowerings), BOARD)
+
+    made, same, other = tree(network()), tree(network()), tree(network(name="other"))
+    build = made.manifest.build
+    assert re.fullmatch("[0-9a-f]{16}", build)
+    assert f'#define EDGEQ_BUILD "{build}"'.encode() in made.files["board/build.h"]
+    assert Manifest.from_json(made.files["edgeq.json"].decode()).build == build == same.manifest.build
+    assert other.manifest.build != build
+    assert build_id({**made.files, "README.md": b""}) == build_id(made.files)
+    changed = {**made.files, "kernels/edgeq_kernels.h": b""}
+    assert build_id(changed) != build_id(made.files)
 
 
 def test_structure() -> None:

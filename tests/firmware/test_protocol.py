@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_model import ELEMENTS, SCALE, SHA256, WEIGHTS, ZERO_POINT, fake_tree
+from fake_model import BUILD, ELEMENTS, SCALE, SHA256, WEIGHTS, ZERO_POINT, fake_tree
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -123,6 +123,7 @@ def test_info(talk: Talk) -> None:
         "m-edgeq-outputs-[12]",
         "m-edgeq-layers-[2]",
         "m-edgeq-stack-[2048]",
+        f"m-edgeq-build-[{BUILD}]",
         "m-ready",
     ]
 

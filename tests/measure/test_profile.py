@@ -33,6 +33,7 @@ MANIFEST = Manifest(
     inputs=(END,),
     outputs=(replace(END, name="y"),),
     layers=tuple(Layer(i, "CONV_2D", f"conv{i}", "conv_1x1_m4", 800 + i, 60) for i in range(11)),
+    build="0123456789abcdef",
 )
 
 
@@ -204,6 +205,19 @@ def test_firmware_of_another_version_is_told_by_its_arena() -> None:
     with DeviceDouble() as device:
         got = profile(setting(device), replace(subject(), manifest=replace(MANIFEST, arena_bytes=496)))
     assert any("512 bytes" in n and "another version" in n for n in got.notices)
+
+
+@pytest.mark.parametrize(("build", "told"), [("f" * 16, "build ffffffffffffffff"), ("", "names none")])
+def test_another_build_of_the_same_model_is_told(build: str, told: str) -> None:
+    with DeviceDouble(Firmware(build=build)) as device:
+        got = measure(device)
+    assert any(told in n and "0123456789abcdef" in n for n in got.notices)
+    assert got.to_json()["device"] == {"name": "double-board", "port": device.port, "build": build}
+
+
+def test_the_same_build_is_not_worth_a_word() -> None:
+    with DeviceDouble() as device:
+        assert measure(device).notices == ()
 
 
 def test_a_clock_that_differs_from_the_target_file_is_said_and_used() -> None:

@@ -11,7 +11,7 @@ from edgeq.errors import NegativeResult, ProtocolError
 from edgeq.measure.session import DeviceInfo, Session, check_model
 from edgeq.measure.wire import Wire
 
-INFO = DeviceInfo("double", "ab" * 32, "nucleo-l4r5zi", 120_000_000, 512, (70,), (70,), 11, 4096)
+INFO = DeviceInfo("double", "ab" * 32, "nucleo-l4r5zi", 120_000_000, 512, (70,), (70,), 11, 4096, "0123456789abcdef")
 
 
 def test_info() -> None:
