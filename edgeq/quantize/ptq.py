@@ -6,13 +6,14 @@ import logging
 import os
 import tempfile
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
 
 from edgeq import registry
-from edgeq.errors import EdgeqError, UnsupportedError
+from edgeq.errors import EdgeqError, ModelFileError, UnsupportedError
 from edgeq.importers import Model
 from edgeq.quantize.finish import finish
 from edgeq.quantize.methods import Range
@@ -33,10 +34,12 @@ def quantize(model: Model, ranges: Mapping[int, Range], io: EndType = "int8") ->
         between DEQUANTIZE and QUANTIZE: see `proof`.
 
     Raises:
+        ModelFileError: tensors share a name, by which the quantizer knows them (`edgeq.importers` gives each its own).
         UnsupportedError: the quantizer refused the model; its own words are in the message.
         MissingDependencyError: ai-edge-quantizer is not installed.
     """
     registry.require(QUANTIZER, "quantization")
+    _refuse_shared_names(model, ranges)
     # Activations only: a range given for a constant silently makes its quantization per-tensor.
     statistics = {
         model.graph.tensors[index].name: {
@@ -63,6 +66,19 @@ def quantize(model: Model, ranges: Mapping[int, Range], io: EndType = "int8") ->
     return finish(
         bytes(result.quantized_model), io, {model.graph.tensors[i].name: found for i, found in ranges.items()}
     )
+
+
+def _refuse_shared_names(model: Model, ranges: Mapping[int, Range]) -> None:
+    """One range of two tensors would overwrite the other's, and one of a constant would quantize it per tensor."""
+    count = Counter(tensor.name for tensor in model.graph.tensors)
+    shared = sorted({name for index in ranges if count[name := model.graph.tensors[index].name] > 1})
+    if shared:
+        raise ModelFileError(
+            f"{count[shared[0]]} tensors are named '{shared[0]}', and ranges are given by name",
+            where=model.source or model.name,
+            next_step="give edgeq the file itself: reading it gives each tensor a name of its own",
+            names=shared,
+        )
 
 
 @contextmanager

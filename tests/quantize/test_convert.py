@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from edgeq.importers.plain_float import plain_float
 from edgeq.quantize import convert, dequantized, quantized
 from edgeq.quantize.calibration import FloatRunner, calibrate
 from edgeq.quantize.methods.min_max import METHOD
+from edgeq.quantize.ptq import quantize
 from edgeq.reference import Reference
 
 
@@ -88,6 +90,21 @@ def test_the_ends_have_the_type_asked_for_and_the_same_values(io: Any) -> None:
         expected = dequantized(inner.graph.tensors[inner.graph.outputs[0]], expected)
         got = dequantized(last, reference.run([quantized(first, image[None])])[0])
         np.testing.assert_array_equal(got, expected)
+
+
+def test_tensors_of_one_name_do_not_take_each_others_range() -> None:
+    """Reading the file names them apart; a Model made in another way is refused."""
+    net = NetBuilder()
+    x = net.input((1, 4, 4, 8), name="x")
+    x = net.op("TANH", [x], (1, 4, 4, 8), name="same")
+    data = net.finish([net.op("ABS", [x], (1, 4, 4, 8), name="same")])
+    model = plain(data)
+    assert len({t.name for t in model.graph.tensors}) == len(model.graph.tensors)
+    ranges = calibrate(model, _dataset(model, SAMPLES), METHOD)
+    assert len(ranges) == 3
+    with pytest.raises(ModelFileError, match="2 tensors are named 'same'") as caught:
+        quantize(replace(model, tflite=data, graph=tflite.parse(data)), ranges)
+    assert caught.value.facts["names"] == ["same"]
 
 
 def test_operator_versions_are_those_of_int8() -> None:
