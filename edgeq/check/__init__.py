@@ -1,7 +1,7 @@
 """FitReport: operators, types, RAM and flash against a target, each rule with its reason."""
 
 from edgeq.check.advice import describe_peak
-from edgeq.check.checker import after_build, check
+from edgeq.check.checker import after_build, check, check_many
 from edgeq.check.fit import Budget, DoesNotFit, FitReport, LiveBuffer, OpVerdict, Part, Peak
 from edgeq.check.footprint import Footprint, footprint
 from edgeq.check.model_rules import MODEL_RULES, require_runnable
@@ -18,6 +18,7 @@ __all__ = [
     "Peak",
     "after_build",
     "check",
+    "check_many",
     "describe_peak",
     "footprint",
     "require_runnable",

@@ -6,21 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from edgeq.check import advice
-from edgeq.check.fit import FitReport, OpVerdict, Part, place
+from edgeq.check.fit import FitReport, OpVerdict, Part, Peak, place
 from edgeq.check.footprint import Footprint, footprint
 from edgeq.check.model_rules import findings
 from edgeq.errors import UnsupportedError, UsageError
 from edgeq.graph import Graph, Op
-from edgeq.kernels import Lowering, Violation, choose
+from edgeq.kernels import KERNELS, Lowering, Violation, choose
 from edgeq.kernels.macs import macs, total_macs
 from edgeq.memory import MemoryPlan, plan_memory
 from edgeq.optimize import Removal, remove_constant_channels
-from edgeq.target import Target
+from edgeq.target import Core, Target
 from edgeq.units import align_up
 
 _CAPACITY_SOURCE = "planned; the build allocates exactly this"
 _FIRMWARE_ONLY = ("input buffer", "stack", "runtime")
 """Parts that a program on a computer or phone doesn't have, or has from the system."""
+KERNEL_FEATURES = frozenset(feature for kernel in KERNELS for feature in kernel.requires)
+"""The core features that the choice of a kernel can depend on."""
 _FILE_SOURCE = "the model's constants as packed for its kernels"
 
 
@@ -53,42 +55,120 @@ def check(
     Raises:
         UsageError: a reserve or a stack below zero.
     """
-    sizes = footprint()
-    stack = sizes.stack_bytes if stack_bytes is None else stack_bytes
-    for name, value in (("ram", reserve_ram_bytes), ("flash", reserve_flash_bytes), ("stack", stack)):
-        if value < 0:
-            raise UsageError(f"{value} bytes can't be reserved", where=name, next_step="give 0 or more")
-    removal = remove_constant_channels(graph)
-    computed = removal.graph  # what the generated code computes; the model is judged by its own operators
-    lowered = [_lower(graph, computed, op, target) for op in computed.ops]
-    refused = frozenset(v.verdict.index for v in lowered if not v.verdict.supported)
-    found = findings(graph, refused)
-    plan, problem = _plan(computed, [v.lowering for v in lowered])
-    operators = tuple(v.verdict for v in lowered)
-    if problem is not None:
-        operators = tuple(
-            replace(op, violations=(*op.violations, problem)) if op.index == problem.facts["op_index"] else op
-            for op in operators
+    needs = _Needs.of(reserve_ram_bytes, reserve_flash_bytes, stack_bytes)
+    model = _prepared(graph)
+    prepared = model.lowered_for(target.core)
+    report = prepared.on(target, needs)
+    more = advice.other_targets(target, [part for b in report.budgets for part in b.parts]) if report.advice else []
+    return replace(report, advice=(*report.advice, *more))
+
+
+def check_many(
+    graph: Graph, many: Sequence[Target], *, reserve_ram_bytes: int = 0, reserve_flash_bytes: int = 0
+) -> tuple[FitReport, ...]:
+    """The same on many targets, in their order.
+
+    A model is lowered and planned once for all cores that get the same kernels, not once per target. The advice
+    doesn't name other targets: they are asked about already.
+
+    Raises:
+        UsageError: a reserve below zero.
+    """
+    needs = _Needs.of(reserve_ram_bytes, reserve_flash_bytes, None)
+    model = _prepared(graph)
+    lowered: dict[frozenset[str], _OnCore] = {}
+    reports = []
+    for target in many:
+        features = KERNEL_FEATURES & frozenset(target.core.isa)
+        if features not in lowered:
+            lowered[features] = model.lowered_for(target.core)
+        reports.append(lowered[features].on(target, needs))
+    return tuple(reports)
+
+
+@dataclass(frozen=True)
+class _Needs:
+    """What firmware needs beside the model."""
+
+    sizes: Footprint
+    reserve_ram_bytes: int
+    reserve_flash_bytes: int
+    stack_bytes: int
+
+    @classmethod
+    def of(cls, ram: int, flash: int, stack: int | None) -> _Needs:
+        sizes = footprint()
+        found = cls(sizes, ram, flash, sizes.stack_bytes if stack is None else stack)
+        for name, value in (("ram", ram), ("flash", flash), ("stack", found.stack_bytes)):
+            if value < 0:
+                raise UsageError(f"{value} bytes can't be reserved", where=name, next_step="give 0 or more")
+        return found
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A model before it is known what for.
+
+    Attributes:
+        model: it is judged by its own operators.
+        removal: what the generated code computes instead.
+    """
+
+    model: Graph
+    removal: Removal
+
+    def lowered_for(self, core: Core) -> _OnCore:
+        computed = self.removal.graph
+        lowered = tuple(_lower(self.model, computed, op, core) for op in computed.ops)
+        refused = frozenset(v.verdict.index for v in lowered if not v.verdict.supported)
+        plan, problem = _plan(computed, [v.lowering for v in lowered])
+        operators = tuple(v.verdict for v in lowered)
+        if problem is not None:
+            operators = tuple(
+                replace(op, violations=(*op.violations, problem)) if op.index == problem.facts["op_index"] else op
+                for op in operators
+            )
+        peak = advice.peak(computed, plan) if plan is not None else None
+        found = findings(self.model, refused)
+        return _OnCore(self, lowered, operators, found, plan, peak, plan is not None and not refused)
+
+
+@dataclass(frozen=True)
+class _OnCore:
+    """A model with a core's kernels: all that targets of that core share."""
+
+    prepared: _Prepared
+    lowered: tuple[_Lowered, ...]
+    operators: tuple[OpVerdict, ...]
+    findings: tuple[Violation, ...]
+    plan: MemoryPlan | None
+    peak: Peak | None
+    complete: bool
+
+    def on(self, target: Target, needs: _Needs) -> FitReport:
+        graph, computed = self.prepared.model, self.prepared.removal.graph
+        parts = (
+            *_ram_parts(computed, self.plan, needs, self.complete),
+            *_flash_parts(computed, self.lowered, needs, self.complete),
         )
-    complete = plan is not None and not refused
-    parts = (
-        *_ram_parts(computed, plan, sizes, stack, reserve_ram_bytes, complete),
-        *_flash_parts(computed, lowered, sizes, reserve_flash_bytes, complete),
-    )
-    if target.kind != "microcontroller":
-        parts = tuple(p for p in parts if p.name not in _FIRMWARE_ONLY)
-    report = FitReport(
-        model=graph.source or graph.name,
-        model_sha256=graph.sha256,
-        target=target.name,
-        operators=operators,
-        findings=found,
-        budgets=place(target, parts),
-        plan=plan,
-        peak=advice.peak(computed, plan) if plan is not None else None,
-        notices=(*graph.notices, *_removed(graph, removal)),
-    )
-    return replace(report, advice=_advice(computed, target, report))
+        if target.kind != "microcontroller":
+            parts = tuple(p for p in parts if p.name not in _FIRMWARE_ONLY)
+        report = FitReport(
+            model=graph.source or graph.name,
+            model_sha256=graph.sha256,
+            target=target.name,
+            operators=self.operators,
+            findings=self.findings,
+            budgets=place(target, parts),
+            plan=self.plan,
+            peak=self.peak,
+            notices=(*graph.notices, *_removed(graph, self.prepared.removal)),
+        )
+        return replace(report, advice=_advice(computed, target, report))
+
+
+def _prepared(graph: Graph) -> _Prepared:
+    return _Prepared(graph, remove_constant_channels(graph))
 
 
 def after_build(report: FitReport, *, flash_bytes: int, weights_bytes: int, ram_bytes: int) -> FitReport:
@@ -115,10 +195,10 @@ def after_build(report: FitReport, *, flash_bytes: int, weights_bytes: int, ram_
     return replace(report, budgets=budgets)
 
 
-def _lower(model: Graph, graph: Graph, op: Op, target: Target) -> _Lowered:
+def _lower(model: Graph, graph: Graph, op: Op, core: Core) -> _Lowered:
     name, short = graph.output_of(op).name, graph.output_of(op).short_name
     kind = op.custom_name or op.kind
-    choice = choose(graph, op, target.core)
+    choice = choose(graph, op, core)
     if choice.kernel is None:
         return _Lowered(OpVerdict(op.index, kind, name, short, "", choice.violations), Lowering(), ())
     lowering = choice.kernel.lower(graph, op)
@@ -147,32 +227,28 @@ def _plan(graph: Graph, lowerings: Sequence[Lowering]) -> tuple[MemoryPlan | Non
         return None, Violation("memory_can_be_planned", refused.what, refused.facts)
 
 
-def _ram_parts(
-    graph: Graph, plan: MemoryPlan | None, sizes: Footprint, stack: int, reserve: int, complete: bool
-) -> tuple[Part, ...]:
+def _ram_parts(graph: Graph, plan: MemoryPlan | None, needs: _Needs, complete: bool) -> tuple[Part, ...]:
     received = sum(graph.tensors[i].size_bytes for i in graph.inputs)
     arena = plan.arena_bytes if plan else 0
     layers = len(graph.ops)
     return (
         Part("arena", "arena", arena, not complete, _CAPACITY_SOURCE),
         Part("input buffer", "data", align_up(received, 4), False, "the wire protocol keeps a copy of the inputs"),
-        Part("stack", "stack", align_up(stack, 8), False, "reserved by the linker script"),
-        Part("runtime", "data", sizes.ram_bytes(layers), True, sizes.source),
-        Part("reserve", "data", reserve, False, "asked for"),
+        Part("stack", "stack", align_up(needs.stack_bytes, 8), False, "reserved by the linker script"),
+        Part("runtime", "data", needs.sizes.ram_bytes(layers), True, needs.sizes.source),
+        Part("reserve", "data", needs.reserve_ram_bytes, False, "asked for"),
     )
 
 
-def _flash_parts(
-    graph: Graph, lowered: Sequence[_Lowered], sizes: Footprint, reserve: int, complete: bool
-) -> tuple[Part, ...]:
+def _flash_parts(graph: Graph, lowered: Sequence[_Lowered], needs: _Needs, complete: bool) -> tuple[Part, ...]:
     weights = sum(v.verdict.weights_bytes for v in lowered)
     parameters = sum(v.verdict.parameter_bytes for v in lowered)
     sources = [s for v in lowered for s in v.sources]
     return (
         Part("weights", "weights", weights, not complete, _FILE_SOURCE),
         Part("parameters", "code", parameters, not complete, _FILE_SOURCE),
-        Part("code", "code", sizes.code_bytes(len(graph.ops), sources), True, sizes.source),
-        Part("reserve", "code", reserve, False, "asked for"),
+        Part("code", "code", needs.sizes.code_bytes(len(graph.ops), sources), True, needs.sizes.source),
+        Part("reserve", "code", needs.reserve_flash_bytes, False, "asked for"),
     )
 
 
@@ -197,6 +273,4 @@ def _advice(graph: Graph, target: Target, report: FitReport) -> tuple[str, ...]:
             lines += advice.flash_advice(report.operators, budget)
         if not budget.fits:
             lines += advice.set_up_by_hand(target, budget)
-    if lines:
-        lines += advice.other_targets(target, [part for b in report.budgets for part in b.parts])
     return tuple(lines)
