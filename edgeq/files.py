@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Mapping
@@ -32,6 +33,31 @@ def write_whole(path: Path, content: bytes | str) -> None:
         if temporary is not None:
             with suppress(OSError):
                 os.unlink(temporary)  # noqa: PTH108
+        raise UsageError(
+            f"can't be written: {failed.strerror or failed}",
+            where=str(path),
+            next_step="choose another output path with -o",
+        ) from failed
+
+
+def require_writable(path: Path, *, folder: bool = False) -> None:
+    """Make sure, before long work, that its output can be written; nothing is made.
+
+    Args:
+        folder: the output is one, with files in it.
+
+    Raises:
+        UsageError: the place can't be written.
+    """
+    try:
+        if not folder and path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        place = path if folder else path.parent
+        while not place.exists() and place != place.parent:
+            place = place.parent
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as failed:
         raise UsageError(
             f"can't be written: {failed.strerror or failed}",
             where=str(path),

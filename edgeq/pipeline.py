@@ -214,12 +214,16 @@ def build(
         cache: a folder for compiled objects.
 
     Raises:
+        UsageError: the output can't be written.
         UnsupportedError: an operator without a kernel.
         NegativeResult: it doesn't fit.
         MissingDependencyError, ToolError: the compiler is absent, or refused.
     """
+    from edgeq.files import require_writable
     from edgeq.toolchains.build import build_firmware, write_firmware
 
+    if output is not None:
+        require_writable(output, folder=True)
     tree = generate(model, target)
     firmware = build_firmware(tree, load_target(target), toolchain, output, listener, cache)
     if output is not None:
@@ -373,6 +377,10 @@ def deploy(
         from edgeq.measure.origin import provenance
 
         provenance(port, hardware)  # a port that profile would refuse is refused before anything is written
+    if output is not None:
+        from edgeq.files import require_writable
+
+        require_writable(output, folder=True)
     read, board = read_model(model), load_target(target)
     fit = check(read, board, reserve_ram_bytes=reserve_ram_bytes, reserve_flash_bytes=reserve_flash_bytes)
     if not fit.fits:

@@ -52,13 +52,14 @@ def command(
       edgeq convert model.keras --target nucleo-l4r5zi --representative-data calib.npz -o model_int8.tflite
     """
     from edgeq import pipeline
-    from edgeq.files import write_whole
+    from edgeq.files import require_writable, write_whole
     from edgeq.report.convert import convert_text
     from edgeq.report.fit import fit_text, headline
 
     out = context.output("convert", as_json, quiet)
     board = context.load_target(target)
     path = output or model.with_name(f"{model.stem}_int8.tflite")
+    require_writable(path)
     with out.teller() as listener:
         made = pipeline.convert(
             model,

@@ -55,12 +55,15 @@ def command(
     """
     from edgeq import pipeline
     from edgeq.check import DoesNotFit
+    from edgeq.files import require_writable
     from edgeq.report.build import build_json, build_text
     from edgeq.report.fit import fit_text
     from edgeq.report.flash import flash_text
     from edgeq.report.profile import profile_text
     from edgeq.runners.contract import FlashOptions
 
+    if output is not None:
+        require_writable(output)
     out = context.output("deploy", as_json, quiet)
     board = context.load_target(target)
     try:

@@ -56,8 +56,11 @@ def command(
       edgeq profile model.tflite --target nucleo-l4r5zi --port /dev/ttyACM0 --data test.npz --samples 50
     """
     from edgeq import pipeline
+    from edgeq.files import require_writable
     from edgeq.report.profile import profile_text
 
+    if output is not None:
+        require_writable(output)
     out = context.output("profile", as_json, quiet)
     with out.teller() as listener:
         measured = pipeline.profile(

@@ -109,8 +109,12 @@ def test_a_remote_port_without_a_word_is_wrong_use_before_any_work(edgeq: Edgeq,
 
 
 def test_a_report_that_cannot_be_written_is_one_object_and_takes_no_text_away(
-    edgeq: Edgeq, model: Path, tmp_path: Path
+    edgeq: Edgeq, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """It could have been, when that was looked at."""
+    from edgeq import files
+
+    monkeypatch.setattr(files, "require_writable", lambda path: None)
     (tmp_path / "file").touch()
     firmware = Firmware(sha256=_sha(model), inputs=12, outputs=7, layer_cycles=(900,))
     with DeviceDouble(firmware) as device:
@@ -137,6 +141,38 @@ def test_deploy_of_what_does_not_fit_tells_what_check_tells(edgeq: Edgeq, model:
 def test_deploy_of_what_is_not_supported_names_the_operator(edgeq: Edgeq, refused_model: Path) -> None:
     said = edgeq("deploy", refused_model, *TARGET, "--sim")
     assert said.code == 1 and "Sparkle #0" in said.out
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["convert", "--data", "calib.npz", "-o"],
+        ["build", "-o"],
+        ["deploy", "--sim", "-o"],
+        ["deploy", "--sim", "--build"],
+        ["profile", "--sim", "-o"],
+    ],
+)
+def test_an_output_that_cannot_be_written_is_told_before_the_work(
+    edgeq: Edgeq,
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    option: str,
+    form: list[str],
+) -> None:
+    from edgeq import pipeline
+
+    def work(*_: object, **__: object) -> None:
+        raise AssertionError("the work has begun")
+
+    for name in ("convert", "generate", "check", "profile"):
+        monkeypatch.setattr(pipeline, name, work)
+    (tmp_path / "file").touch()
+    said = edgeq(line[0], model, *TARGET, *line[1:], tmp_path / "file" / "output")
+    assert said.code == 2 and "can't be written" in said.err
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
 
 
 @pytest.mark.parametrize("form", [[], ["--json"]])
