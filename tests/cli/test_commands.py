@@ -154,13 +154,7 @@ def test_deploy_of_what_is_not_supported_names_the_operator(edgeq: Edgeq, refuse
     ],
 )
 def test_an_output_that_cannot_be_written_is_told_before_the_work(
-    edgeq: Edgeq,
-    model: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    command: str,
-    option: str,
-    form: list[str],
+    edgeq: Edgeq, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: list[str]
 ) -> None:
     from edgeq import pipeline
 
