@@ -8,7 +8,7 @@ from edgeq.graph import Graph, Op
 from edgeq.kernels import arithmetic, rules
 from edgeq.kernels.contract import Facts, Kernel, Lowering
 from edgeq.kernels.convolution import INT8
-from edgeq.kernels.elementwise import scale_initializer
+from edgeq.kernels.rescale import lower_rescale
 
 
 def size_is_kept(graph: Graph, op: Op) -> Facts | None:
@@ -21,22 +21,9 @@ def size_is_kept(graph: Graph, op: Op) -> Facts | None:
 def _lower(graph: Graph, op: Op) -> Lowering:
     inp, out = graph.input_of(op, 0), graph.output_of(op)
     assert inp is not None
-    low, high = arithmetic.activation_range(op.kind, out)
     # activations.cc divides the scales in float before it widens the quotient.
-    real = float(np.float32(arithmetic.scale_of(inp) / arithmetic.scale_of(out)))
-    return Lowering.of_call(
-        arguments=("{in0}", "{out0}"),
-        struct="edgeq_rescale_params",
-        fields={
-            "count": str(out.elements),
-            "in_zero": str(arithmetic.zero_point_of(inp)),
-            "out_zero": str(arithmetic.zero_point_of(out)),
-            "scale": scale_initializer(arithmetic.quantize_multiplier(real)),
-            "act_min": str(low),
-            "act_max": str(high),
-        },
-        in_place=(0,),
-    )
+    factor = float(np.float32(arithmetic.scale_of(inp) / arithmetic.scale_of(out)))
+    return lower_rescale(inp, out, factor, arithmetic.activation_range(op.kind, out))
 
 
 def _row(op: str, max_version: int) -> Kernel:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edgeq.kernels.arithmetic import INT8_MAX, INT8_MIN, Multiplier
+from edgeq.graph import Tensor
+from edgeq.kernels.arithmetic import INT8_MAX, INT8_MIN, Multiplier, zero_point_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +33,19 @@ class Channels:
     out_zero: int
     act_min: int
     act_max: int
+
+    @classmethod
+    def between(
+        cls,
+        inp: Tensor,
+        out: Tensor,
+        weights: npt.NDArray[np.int8],
+        bias: npt.NDArray[np.int32],
+        multipliers: tuple[Multiplier, ...],
+        limits: tuple[int, int],
+    ) -> Channels:
+        """Those that make `out` of `inp`, clamped to `limits`."""
+        return cls(weights, bias, multipliers, zero_point_of(inp), zero_point_of(out), *limits)
 
     def interval(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """The least and the greatest sum of each channel over all inputs in -128..127 (padding included)."""

@@ -43,15 +43,8 @@ class Parts:
 
     def channels(self, weights: npt.NDArray[np.int8]) -> Channels:
         """Its output channels, with the weights as a matrix [out_c][depth]."""
-        return Channels(
-            weights=weights,
-            bias=self.bias,
-            multipliers=self.multipliers,
-            in_zero=arithmetic.zero_point_of(self.inp),
-            out_zero=arithmetic.zero_point_of(self.out),
-            act_min=self.act_min,
-            act_max=self.act_max,
-        )
+        limits = (self.act_min, self.act_max)
+        return Channels.between(self.inp, self.out, weights, self.bias, self.multipliers, limits)
 
 
 def parts(graph: Graph, op: Op) -> Parts:

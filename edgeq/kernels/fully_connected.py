@@ -166,15 +166,7 @@ def lower_rows(rows: int, channels: Channels, macs: int) -> Lowering:
 
 
 def _channels(p: Parts) -> Channels:
-    return Channels(
-        weights=p.weights,
-        bias=p.bias,
-        multipliers=p.multipliers,
-        in_zero=arithmetic.zero_point_of(p.inp),
-        out_zero=arithmetic.zero_point_of(p.out),
-        act_min=p.act_min,
-        act_max=p.act_max,
-    )
+    return Channels.between(p.inp, p.out, p.weights, p.bias, p.multipliers, (p.act_min, p.act_max))
 
 
 def _lower_dsp(graph: Graph, op: Op) -> Lowering:
