@@ -36,6 +36,7 @@ _PIPELINE = (
     "profile",
     "read_model",
     "simulate",
+    "survey",
 )
 _FROM = {"EdgeqError": "edgeq.errors", **dict.fromkeys(_PIPELINE, "edgeq.pipeline")}
 __all__ = ["__version__", *_FROM]

@@ -14,5 +14,6 @@ from edgeq.pipeline import plan as plan
 from edgeq.pipeline import profile as profile
 from edgeq.pipeline import read_model as read_model
 from edgeq.pipeline import simulate as simulate
+from edgeq.pipeline import survey as survey
 
 __version__: str

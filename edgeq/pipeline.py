@@ -14,20 +14,20 @@ used, so that `check` never loads what only `profile` needs.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgeq import target as targets
-from edgeq.errors import ModelFileError, UsageError
+from edgeq.errors import UsageError
 from edgeq.events import Listener, silent
 from edgeq.graph import Graph
 from edgeq.target import Target
 
 if TYPE_CHECKING:
-    from edgeq.check import FitReport
+    from edgeq.check import FitReport, Survey
     from edgeq.codegen.tree import SourceTree
     from edgeq.measure.measurement import Measurement
     from edgeq.memory import ArenaChart, MemoryPlan
@@ -89,12 +89,8 @@ def read_model(model: ModelLike) -> Model:
     if isinstance(model, bytes):
         return Model(model, tflite.parse(model))
     path = Path(model)
-    graph = tflite.read(path)
-    try:
-        data = path.read_bytes()
-    except OSError as failed:
-        raise ModelFileError(f"can't be read: {failed.strerror}", where=str(path)) from failed
-    return Model(data, graph, str(path))
+    data = tflite.load(path)
+    return Model(data, tflite.parse(data, str(path), path.stem), str(path))
 
 
 def convert(
@@ -134,6 +130,20 @@ def check(
     return judge(
         read_model(model).graph,
         load_target(target),
+        reserve_ram_bytes=reserve_ram_bytes,
+        reserve_flash_bytes=reserve_flash_bytes,
+    )
+
+
+def survey(
+    model: ModelLike, many: Sequence[TargetLike], *, reserve_ram_bytes: int = 0, reserve_flash_bytes: int = 0
+) -> Survey:
+    """A model on many targets, the best first; see `edgeq.check.survey`."""
+    from edgeq.check import survey as over
+
+    return over(
+        read_model(model).graph,
+        [load_target(target) for target in many],
         reserve_ram_bytes=reserve_ram_bytes,
         reserve_flash_bytes=reserve_flash_bytes,
     )

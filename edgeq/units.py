@@ -17,6 +17,14 @@ def format_bytes(count: int) -> str:
     return f"{count:,} B ({count / 1024 / 1024:.2f} MiB)"
 
 
+def short_bytes(count: int) -> str:
+    """`264 KiB`, `1.97 MiB`, `3.5 GiB`: a size in a column."""
+    for unit, name in ((1 << 30, "GiB"), (1 << 20, "MiB")):
+        if count >= unit:
+            return f"{count / unit:.3g} {name}"
+    return f"{count / 1024:.4g} KiB"
+
+
 def format_duration_ms(milliseconds: float) -> str:
     """`43.2 ms`; below 1 ms in µs."""
     if abs(milliseconds) < 1:

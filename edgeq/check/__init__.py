@@ -5,6 +5,7 @@ from edgeq.check.checker import after_build, check, check_many
 from edgeq.check.fit import Budget, DoesNotFit, FitReport, LiveBuffer, OpVerdict, Part, Peak
 from edgeq.check.footprint import Footprint, footprint
 from edgeq.check.model_rules import MODEL_RULES, require_runnable
+from edgeq.check.survey import Row, Survey, survey
 
 __all__ = [
     "MODEL_RULES",
@@ -16,10 +17,13 @@ __all__ = [
     "OpVerdict",
     "Part",
     "Peak",
+    "Row",
+    "Survey",
     "after_build",
     "check",
     "check_many",
     "describe_peak",
     "footprint",
     "require_runnable",
+    "survey",
 ]

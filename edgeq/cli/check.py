@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import click
 
+from edgeq import target as targets
 from edgeq.cli import context
 from edgeq.errors import UsageError
+from edgeq.target import Kind, Target
+
+KINDS = get_args(Kind)
 
 
 @click.command("check")
 @context.model_argument
-@click.option("-t", "--target", default="", metavar="NAME", help="See `edgeq targets list`; or a board's .toml file.")
+@click.option(
+    "-t",
+    "--target",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="See `edgeq targets list`; or a board's .toml file. Several make a table.",
+)
+@click.option("--kind", type=click.Choice(KINDS), help="A table of all targets of this kind.")
+@click.option("--all", "everything", is_flag=True, help="A table of all targets.")
 @context.targets_dir_option
 @context.runtime_option()
 @context.kernels_option
@@ -21,7 +36,9 @@ from edgeq.errors import UsageError
 @context.common
 def command(
     model: Path,
-    target: str,
+    names: tuple[str, ...],
+    kind: Kind | None,
+    everything: bool,
     runtime: str,
     kernels: str,
     reserve_ram: int,
@@ -35,24 +52,39 @@ def command(
     With --runtime, tell instead what another runtime does with each operator: supported, left to the CPU, or refused;
     for tflm also the tensor arena (a target's core then decides the scratch of CMSIS-NN's kernels).
 
-    Exits with 1 when it doesn't, with the reason and what would help.
+    With several targets, --kind or --all, one table over all of them, those that fit first.
+
+    Exits with 1 when it doesn't, with the reason and what would help: when one of the named targets doesn't fit; with
+    --kind or --all alone, when none does.
 
     \b
     Examples:
       edgeq check model.tflite --target nucleo-l4r5zi --reserve-ram 64K --plan
+      edgeq check model.tflite --target nucleo-l4r5zi --target nrf52840dk
+      edgeq check model.tflite --kind microcontroller
       edgeq check model.tflite --runtime tflm
     """
+    shown = context.output("check", as_json, quiet)
+    many = kind is not None or everything or len(names) > 1
+    if many and (runtime or with_plan):
+        raise UsageError("--runtime and --plan are of a single target", next_step="give one --target")
     if runtime:
         if with_plan or reserve_ram or reserve_flash:
             raise UsageError("--plan and --reserve-… are of edgeq's own engine", next_step="leave --runtime out")
-        return _check_runtime(model, runtime, kernels, target, context.output("check", as_json, quiet))
-    if not target or kernels:
-        missing = "--kernels needs --runtime" if kernels else "missing option '--target' (or '--runtime')"
-        raise UsageError(missing, next_step="give --target NAME (see `edgeq targets list`) or --runtime NAME")
+        return _check_runtime(model, runtime, kernels, names[0] if names else "", shown)
+    if kernels:
+        raise UsageError("--kernels needs --runtime", next_step="give --runtime NAME")
+    if many:
+        return _check_many(model, _Asked(names, kind, everything), (reserve_ram, reserve_flash), shown)
+    if not names:
+        raise UsageError(
+            "missing option '--target' (or '--kind', '--all', '--runtime')",
+            next_step="give --target NAME (see `edgeq targets list`) or --runtime NAME",
+        )
     from edgeq import pipeline
     from edgeq.report.fit import fit_text
 
-    board = context.load_target(target)
+    board = context.load_target(names[0])
     read = pipeline.read_model(model)
     report = pipeline.check(read, board, reserve_ram_bytes=reserve_ram, reserve_flash_bytes=reserve_flash)
 
@@ -64,8 +96,39 @@ def command(
             told += "\n" + plan_text(pipeline.plan(read, board)[1], width=width, color=color)
         return told
 
-    context.output("check", as_json, quiet).show(text, report.to_json)
+    shown.show(text, report.to_json)
     return 0 if report.fits else 1
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Which targets: those named, and those of a kind, or all."""
+
+    names: tuple[str, ...]
+    kind: Kind | None
+    everything: bool
+
+    def load(self) -> tuple[list[Target], set[str]]:
+        """Each target once, and the names of those that were named."""
+        named = {t.path: t for t in map(context.load_target, self.names)}
+        every = dict(named)
+        if self.kind is not None or self.everything:
+            for t in map(context.load_target, targets.names(context.targets_folder())):
+                if self.everything or t.kind == self.kind:
+                    every.setdefault(t.path, t)
+        return list(every.values()), {t.name for t in named.values()}
+
+
+def _check_many(model: Path, asked: _Asked, reserves: tuple[int, int], shown: context.Output) -> int:
+    from edgeq import pipeline
+    from edgeq.report.survey import survey_text
+
+    ram, flash = reserves
+    boards, named = asked.load()
+    found = pipeline.survey(model, boards, reserve_ram_bytes=ram, reserve_flash_bytes=flash)
+    shown.show(lambda width, color: survey_text(found, width=width, color=color), found.to_json)
+    fitting = {row.target.name for row in found.fitting}
+    return 0 if fitting and named <= fitting else 1
 
 
 def _check_runtime(model: Path, runtime: str, kernels: str, target: str, shown: context.Output) -> int:

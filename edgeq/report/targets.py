@@ -10,7 +10,7 @@ from rich.text import Text
 from edgeq.report.json import plain
 from edgeq.report.render import facts, listing, to_text, verdict
 from edgeq.target import Kind, Memory, Target
-from edgeq.units import Provenance, format_bytes
+from edgeq.units import Provenance, format_bytes, short_bytes
 
 _KINDS: Mapping[Kind, str] = {"microcontroller": "MCU", "linux": "Linux", "phone": "phone"}
 Row = tuple[str, RenderableType, Provenance | None]
@@ -37,8 +37,8 @@ def targets_text(targets: Sequence[Target], *, width: int = 100, color: bool = F
             _KINDS[t.kind],
             t.core.name,
             f"{t.clock_hz / 1e6:g} MHz" if t.clock_hz else "-",
-            _short(t.ram_bytes),
-            _short(t.flash_bytes) if t.flash_bytes else "-",
+            short_bytes(t.ram_bytes),
+            short_bytes(t.flash_bytes) if t.flash_bytes else "-",
             ", ".join(t.board.runtimes),
             ", ".join(flashed_by(t)) or "-",
             "yes" if t.has_virtual_board else "no",
@@ -47,14 +47,6 @@ def targets_text(targets: Sequence[Target], *, width: int = 100, color: bool = F
     ]
     table = to_text(listing(columns, rows, elastic=("runtimes", "flashed by")), width=width, color=color)
     return table + "\n(in brackets: ways that edgeq has no runner for; `edgeq targets show NAME` says how)\n"
-
-
-def _short(count: int) -> str:
-    """`264 KiB`, `1.97 MiB`, `3.5 GiB`: a size in a column."""
-    for unit, name in ((1 << 30, "GiB"), (1 << 20, "MiB")):
-        if count >= unit:
-            return f"{count / unit:.3g} {name}"
-    return f"{count / 1024:.4g} KiB"
 
 
 def flashed_by(t: Target) -> list[str]:
