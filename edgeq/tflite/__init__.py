@@ -1,5 +1,5 @@
 """`.tflite` flatbuffer ↔ Graph, nothing else. Files may be hostile; they end in a ModelFileError at worst."""
 
-from edgeq.tflite.reader import parse, read
+from edgeq.tflite.reader import load, parse, read
 
-__all__ = ["parse", "read"]
+__all__ = ["load", "parse", "read"]

@@ -50,8 +50,17 @@ def read(path: Path | str) -> Graph:
         ModelFileError: missing, not a `.tflite`, truncated or inconsistent; says what and where.
     """
     path = Path(path)
+    return parse(load(path), str(path), path.stem)
+
+
+def load(path: Path) -> bytes:
+    """The bytes of a file, for who needs them beside the graph: `parse` them, so that the two are one file's.
+
+    Raises:
+        ModelFileError: missing, a folder, or not readable.
+    """
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except IsADirectoryError:
         raise ModelFileError(
             "is a folder", where=str(path), next_step="a SavedModel? convert it first: edgeq convert"
@@ -60,7 +69,6 @@ def read(path: Path | str) -> Graph:
         raise ModelFileError(
             f"can't be read: {failed.strerror}", where=str(path), next_step="check the path"
         ) from failed
-    return parse(data, str(path), path.stem)
 
 
 def parse(data: bytes, source: str = "", name: str = "model") -> Graph:
