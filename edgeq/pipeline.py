@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgeq import target as targets
-from edgeq.errors import ModelFileError, UsageError
+from edgeq.errors import UsageError
 from edgeq.events import Listener, silent
 from edgeq.graph import Graph
 from edgeq.target import Target
@@ -89,12 +89,8 @@ def read_model(model: ModelLike) -> Model:
     if isinstance(model, bytes):
         return Model(model, tflite.parse(model))
     path = Path(model)
-    graph = tflite.read(path)
-    try:
-        data = path.read_bytes()
-    except OSError as failed:
-        raise ModelFileError(f"can't be read: {failed.strerror}", where=str(path)) from failed
-    return Model(data, graph, str(path))
+    data = tflite.load(path)
+    return Model(data, tflite.parse(data, str(path), path.stem), str(path))
 
 
 def convert(
