@@ -2,6 +2,7 @@
 
 from edgeq.check.advice import describe_peak
 from edgeq.check.checker import after_build, check, check_many
+from edgeq.check.estimate import Estimate, Unknown
 from edgeq.check.fit import Budget, DoesNotFit, FitReport, LiveBuffer, OpVerdict, Part, Peak
 from edgeq.check.footprint import Footprint, footprint
 from edgeq.check.model_rules import MODEL_RULES, require_runnable
@@ -11,6 +12,7 @@ __all__ = [
     "MODEL_RULES",
     "Budget",
     "DoesNotFit",
+    "Estimate",
     "FitReport",
     "Footprint",
     "LiveBuffer",
@@ -19,6 +21,7 @@ __all__ = [
     "Peak",
     "Row",
     "Survey",
+    "Unknown",
     "after_build",
     "check",
     "check_many",

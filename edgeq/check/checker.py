@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from edgeq.check import advice
+from edgeq.check.cost import counts
+from edgeq.check.estimate import LayerCounts, Unknown, estimate
 from edgeq.check.fit import FitReport, OpVerdict, Part, Peak, place
 from edgeq.check.footprint import Footprint, footprint
 from edgeq.check.model_rules import findings
@@ -33,6 +35,7 @@ class _Lowered:
     verdict: OpVerdict
     lowering: Lowering
     sources: tuple[str, ...]
+    counts: LayerCounts | None = None
 
 
 def check(
@@ -164,7 +167,13 @@ class _OnCore:
             peak=self.peak,
             notices=(*graph.notices, *_removed(graph, self.prepared.removal)),
         )
-        return replace(report, advice=_advice(computed, target, report))
+        layers = [v.counts for v in self.lowered if v.counts is not None]
+        latency = (
+            estimate(layers, target, report.ram.used_bytes)
+            if report.supported
+            else Unknown("the model isn't supported")
+        )
+        return replace(report, advice=_advice(computed, target, report), latency=latency)
 
 
 def _prepared(graph: Graph) -> _Prepared:
@@ -217,7 +226,8 @@ def _lower(model: Graph, graph: Graph, op: Op, core: Core) -> _Lowered:
         parameter_bytes=sizes["parameters"],
         tolerance=choice.kernel.exact,
     )
-    return _Lowered(verdict, lowering, choice.kernel.sources)
+    layer = LayerCounts(op.index, choice.kernel.symbol, counts(graph, op, lowering.macs))
+    return _Lowered(verdict, lowering, choice.kernel.sources, layer)
 
 
 def _plan(graph: Graph, lowerings: Sequence[Lowering]) -> tuple[MemoryPlan | None, Violation | None]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+from edgeq.check.estimate import NOT_ASKED, Estimate, Unknown
 from edgeq.errors import NegativeResult
 from edgeq.kernels import Violation
 from edgeq.memory import MemoryPlan
@@ -151,6 +152,7 @@ class FitReport:
         plan: the arena; None when it can't be planned.
         advice: what would make memory suffice, one sentence each; () when it does, or when findings stand first.
         notices: what was accepted though not quite right.
+        latency: estimated before anything is built, where that can be.
     """
 
     model: str
@@ -163,6 +165,7 @@ class FitReport:
     peak: Peak | None
     advice: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
+    latency: Estimate | Unknown = NOT_ASKED
 
     @property
     def supported(self) -> bool:

@@ -50,6 +50,7 @@ class Row:
             "headroom_percent": round(self.headroom_percent, 2),
             "ram": _memory(self.fit.ram),
             "flash": _memory(flash) if flash.parts else None,
+            "latency": self.fit.latency.to_json(),
             "findings": [v.message for v in self.fit.findings],
             "refused_operators": [op.label for op in self.fit.operators if not op.supported],
             "other_runtimes": list(self.other_runtimes),

@@ -5,28 +5,31 @@ from __future__ import annotations
 from rich.console import RenderableType
 from rich.text import Text
 
-from edgeq.check import Budget, Row, Survey
+from edgeq.check import Budget, Estimate, Row, Survey, Unknown
 from edgeq.report.render import listing, notices, to_text, verdict
-from edgeq.units import format_bytes, short_bytes
+from edgeq.units import format_bytes, format_duration_ms, short_bytes
 
 
 def survey_text(found: Survey, *, width: int = 100, color: bool = False) -> str:
     """The table of `edgeq check` over many targets."""
+    timed = any(isinstance(row.fit.latency, Estimate) for row in found.rows)
     columns = [
         ("target", False),
-        ("core", False),
         ("RAM used", True),
         ("of", True),
         ("flash used", True),
         ("of", True),
+        *((("estimated latency", True), ("estimated energy", True)) if timed else ()),
+        ("free", True),
         ("verdict", False),
     ]
     rows: list[list[RenderableType]] = [
         [
             row.target.name,
-            row.target.core.name,
             *_memory(row.fit.ram),
             *_memory(row.fit.flash),
+            *(_time(row.fit.latency) if timed else ()),
+            f"{row.headroom_percent:.0f} %",
             Text(said(row), style="green" if row.fit.fits else "red"),
         ]
         for row in found.rows
@@ -45,7 +48,7 @@ def said(row: Row) -> str:
     """The verdict and the figure that decides it."""
     fit = row.fit
     if fit.fits:
-        return f"fits, {row.headroom_percent:.0f} % free"
+        return "fits"
     if fit.supported:
         over = [f"{format_bytes(-b.headroom_bytes)} too much for {b.memory}" for b in fit.budgets if not b.fits]
         return f"DOES NOT FIT: {', '.join(over)}"
@@ -62,7 +65,28 @@ def _memory(budget: Budget) -> tuple[str, str]:
     return f"{budget.used_bytes:,}", short_bytes(budget.available_bytes)
 
 
+def _time(latency: Estimate | Unknown) -> tuple[str, str]:
+    """Latency and energy with their bands; dashes where nothing is known."""
+    if isinstance(latency, Unknown):
+        return "–", "–"
+    told = f"{format_duration_ms(latency.ms)} ±{latency.error_percent:.0f} %"
+    if latency.energy_uj is None or latency.energy_error_percent is None:
+        return told, "–"
+    return told, f"{latency.energy_uj:,.0f} µJ ±{latency.energy_error_percent:.0f} %"
+
+
 def _notes(found: Survey) -> list[str]:
     lines = ["sizes in bytes, estimated before the build; `edgeq check --target NAME` tells what they are made of"]
+    known = [row.fit.latency for row in found.rows if isinstance(row.fit.latency, Estimate)]
+    if known:
+        lines.append(f"latency and energy are estimated, with the error of the fit: {known[0].source}")
+    reasons: dict[str, list[str]] = {}
+    for row in found.rows:
+        if row.fit.supported and isinstance(row.fit.latency, Unknown):
+            reasons.setdefault(row.fit.latency.reason, []).append(row.target.name)
+    for reason, names in reasons.items():
+        lines.append(
+            f"no latency for {', '.join(names[:2])}{f' and {len(names) - 2} more' if names[2:] else ''}: {reason}"
+        )
     findings = next((row.fit.findings for row in found.rows if row.fit.findings), ())
     return [*(violation.message for violation in findings), *lines]

@@ -20,7 +20,7 @@ def test_a_table_of_the_named_targets(edgeq: Edgeq, model: Path) -> None:
     said = edgeq("check", model, *PAIR)
     assert said.code == 0 and said.err == ""
     assert "fits 2 of 2 targets" in said.out
-    assert "nucleo-l4r5zi" in said.out and "640 KiB" in said.out and "cortex-m0plus" in said.out
+    assert "nucleo-l4r5zi" in said.out and "640 KiB" in said.out and "estimated latency" in said.out
 
 
 def test_one_named_target_that_does_not_fit_is_a_no(edgeq: Edgeq, model: Path) -> None:
