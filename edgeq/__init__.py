@@ -25,6 +25,7 @@ _PIPELINE = (
     "Model",
     "build",
     "check",
+    "check_budgets",
     "convert",
     "deploy",
     "export",

@@ -3,6 +3,7 @@ from edgeq.pipeline import Deployment as Deployment
 from edgeq.pipeline import Model as Model
 from edgeq.pipeline import build as build
 from edgeq.pipeline import check as check
+from edgeq.pipeline import check_budgets as check_budgets
 from edgeq.pipeline import convert as convert
 from edgeq.pipeline import deploy as deploy
 from edgeq.pipeline import export as export

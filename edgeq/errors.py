@@ -5,6 +5,7 @@
     ├── InputFileError             3   a file that can't be read as what it should be
     │   ├── ModelFileError         3   … a model file
     │   ├── TargetFileError        3   … a target description
+    │   ├── BudgetFileError        3   … a file of budgets
     │   └── DataError              3   … representative, labelled or input data
     ├── NegativeResult             1   the work was done and the answer is no (does not fit, not bit-exact)
     │   ├── DoesNotFit         1   … of a deployment, with the FitReport (in `edgeq.check`)
@@ -77,6 +78,10 @@ class ModelFileError(InputFileError):
 
 class TargetFileError(InputFileError):
     """A target description with an unknown key, a wrong type, a missing value or a cycle."""
+
+
+class BudgetFileError(InputFileError):
+    """A file of budgets with an unknown key, a wrong type, or a limit that can't be meant."""
 
 
 class DataError(InputFileError):

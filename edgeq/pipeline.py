@@ -27,7 +27,7 @@ from edgeq.graph import Graph
 from edgeq.target import Target
 
 if TYPE_CHECKING:
-    from edgeq.check import FitReport, Survey
+    from edgeq.check import BudgetReport, FitReport, Survey
     from edgeq.codegen.tree import SourceTree
     from edgeq.measure.measurement import Measurement
     from edgeq.memory import ArenaChart, MemoryPlan
@@ -147,6 +147,26 @@ def survey(
         reserve_ram_bytes=reserve_ram_bytes,
         reserve_flash_bytes=reserve_flash_bytes,
     )
+
+
+def check_budgets(path: Path, targets_folder: Path | None = None) -> BudgetReport:
+    """The budgets of a file (edgeq.toml), each against its model on its target.
+
+    Raises:
+        BudgetFileError: the file, or a report that it names, isn't valid.
+        ModelFileError, UsageError: a model or a target of it isn't there.
+    """
+    from edgeq.check import BudgetReport, judge_limits, read_budgets
+
+    models: dict[str, Model] = {}
+    judged = []
+    for limits, line in read_budgets(path):
+        if limits.model not in models:
+            models[limits.model] = read_model(path.parent / limits.model)
+        own = str(path.parent / limits.target) if limits.target.endswith(".toml") else limits.target
+        fit = check(models[limits.model], load_target(own, targets_folder))
+        judged.append(judge_limits(limits, line, fit, path.parent))
+    return BudgetReport(str(path), tuple(judged))
 
 
 def judge(model: ModelLike, runtime: str, *, kernels: str = "", target: TargetLike | None = None) -> RuntimeReport:

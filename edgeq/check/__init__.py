@@ -5,16 +5,21 @@ from edgeq.check.checker import after_build, check, check_many
 from edgeq.check.estimate import Estimate, Unknown
 from edgeq.check.fit import Budget, DoesNotFit, FitReport, LiveBuffer, OpVerdict, Part, Peak
 from edgeq.check.footprint import Footprint, footprint
+from edgeq.check.limits import BudgetReport, Finding, Judgement, Limits, judge_limits, read_budgets
 from edgeq.check.model_rules import MODEL_RULES, require_runnable
 from edgeq.check.survey import Row, Survey, survey
 
 __all__ = [
     "MODEL_RULES",
     "Budget",
+    "BudgetReport",
     "DoesNotFit",
     "Estimate",
+    "Finding",
     "FitReport",
     "Footprint",
+    "Judgement",
+    "Limits",
     "LiveBuffer",
     "OpVerdict",
     "Part",
@@ -27,6 +32,8 @@ __all__ = [
     "check_many",
     "describe_peak",
     "footprint",
+    "judge_limits",
+    "read_budgets",
     "require_runnable",
     "survey",
 ]

@@ -17,7 +17,7 @@ KINDS = get_args(Kind)
 
 
 @click.command("check")
-@context.model_argument
+@click.argument("model", required=False, type=click.Path(path_type=Path))
 @click.option(
     "-t",
     "--target",
@@ -32,10 +32,26 @@ KINDS = get_args(Kind)
 @context.runtime_option()
 @context.kernels_option
 @context.reserve_options
+@click.option(
+    "--budget",
+    is_flag=False,
+    flag_value="edgeq.toml",
+    type=click.Path(path_type=Path),
+    metavar="[FILE]",
+    help="Check the budgets of a file instead  [default: edgeq.toml]",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "junit", "markdown", "sarif"]),
+    default="text",
+    show_default=True,
+    help="Of the budgets.",
+)
 @click.option("--plan", "with_plan", is_flag=True, help="Draw the arena over time.")
 @context.common
 def command(
-    model: Path,
+    model: Path | None,
     names: tuple[str, ...],
     kind: Kind | None,
     everything: bool,
@@ -43,6 +59,8 @@ def command(
     kernels: str,
     reserve_ram: int,
     reserve_flash: int,
+    budget: Path | None,
+    form: str,
     with_plan: bool,
     as_json: bool,
     quiet: bool,
@@ -55,7 +73,7 @@ def command(
     With several targets, --kind or --all, one table over all of them, those that fit first.
 
     Exits with 1 when it doesn't, with the reason and what would help: when one of the named targets doesn't fit; with
-    --kind or --all alone, when none does.
+    --kind or --all alone, when none does; with --budget, when a limit is exceeded.
 
     \b
     Examples:
@@ -63,8 +81,19 @@ def command(
       edgeq check model.tflite --target nucleo-l4r5zi --target nrf52840dk
       edgeq check model.tflite --kind microcontroller
       edgeq check model.tflite --runtime tflm
+      edgeq check --budget edgeq.toml --format markdown
     """
     shown = context.output("check", as_json, quiet)
+    if budget is not None:
+        others = (model, names, kind, everything, runtime, kernels, reserve_ram, reserve_flash, with_plan)
+        if any(others) or (as_json and form != "text"):
+            what = "--json and --format exclude each other" if as_json and form != "text" else "--budget stands alone"
+            raise UsageError(what, next_step="models and targets are in the budget file, see docs/checking.md")
+        return _check_budgets(budget, form, shown)
+    if form != "text":
+        raise UsageError("--format is of --budget", next_step="add --budget [FILE], or use --json")
+    if model is None:
+        raise UsageError("missing argument 'MODEL'", next_step="give a .tflite, or --budget [FILE]")
     many = kind is not None or everything or len(names) > 1
     if many and (runtime or with_plan):
         raise UsageError("--runtime and --plan are of a single target", next_step="give one --target")
@@ -129,6 +158,19 @@ def _check_many(model: Path, asked: _Asked, reserves: tuple[int, int], shown: co
     shown.show(lambda width, color: survey_text(found, width=width, color=color), found.to_json)
     fitting = {row.target.name for row in found.fitting}
     return 0 if fitting and named <= fitting else 1
+
+
+def _check_budgets(file: Path, form: str, shown: context.Output) -> int:
+    from edgeq import pipeline
+    from edgeq.report.budgets import FORMATS, budgets_text
+
+    found = pipeline.check_budgets(file, context.targets_folder())
+
+    def text(width: int, color: bool) -> str:
+        return FORMATS[form](found) if form in FORMATS else budgets_text(found, width=width, color=color)
+
+    shown.show(text, found.to_json)
+    return 0 if found.kept else 1
 
 
 def _check_runtime(model: Path, runtime: str, kernels: str, target: str, shown: context.Output) -> int:
