@@ -44,6 +44,16 @@ def quantize_multiplier(real: float) -> Multiplier:
     return Multiplier(value, shift)
 
 
+def requantized(total: int, m: Multiplier) -> int:
+    """total * m as the reference rounds it: MultiplyByQuantizedMultiplier with double rounding, sums in 32 bits.
+
+    Never decreases as `total` grows, which interval arithmetic relies on.
+    """
+    left, right = max(m.shift, 0), max(-m.shift, 0)
+    y = ((total << left) * m.value + (1 << 30)) >> 31
+    return (y + (1 << (right - 1)) - (1 if y < 0 else 0)) >> right if right else y
+
+
 def _round_half_away(value: float) -> int:
     return math.floor(value + 0.5) if value >= 0 else -math.floor(-value + 0.5)
 

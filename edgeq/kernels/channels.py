@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeq.graph import Tensor
-from edgeq.kernels.arithmetic import INT8_MAX, INT8_MIN, Multiplier, zero_point_of
+from edgeq.kernels.arithmetic import INT8_MAX, INT8_MIN, Multiplier, requantized, zero_point_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,8 +74,4 @@ class Channels:
 
     def _output(self, total: int, m: Multiplier) -> int:
         """The byte that a sum becomes: MultiplyByQuantizedMultiplier with double rounding, then the clamp."""
-        left, right = max(m.shift, 0), max(-m.shift, 0)
-        y = ((total << left) * m.value + (1 << 30)) >> 31
-        if right:
-            y = (y + (1 << (right - 1)) - (1 if y < 0 else 0)) >> right
-        return min(max(y + self.out_zero, self.act_min), self.act_max)
+        return min(max(requantized(total, m) + self.out_zero, self.act_min), self.act_max)

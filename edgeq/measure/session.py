@@ -104,11 +104,6 @@ class Session:
                 raise _refused(reply, self._wire.name)
         return None
 
-    def profile_model(self) -> str:
-        """The model that the standard `profile%` names, "" if it names none."""
-        reply = self._wire.command("profile")
-        return next(iter(reply.values("m-model")), "")
-
     def load(self, data: bytes, advance: Callable[[int], None] | None = None) -> None:
         """Put the inputs' bytes (all inputs in order, one after the other) into the device.
 

@@ -78,11 +78,7 @@ def outputs_of(total: Integers, multipliers: tuple[Multiplier, ...], zero: int, 
     found = np.empty(total.size, np.int64)
     for channel, value in enumerate(total.tolist()):
         m = multipliers[min(channel, len(multipliers) - 1)]
-        left, right = max(m.shift, 0), max(-m.shift, 0)
-        y = ((value << left) * m.value + (1 << 30)) >> 31
-        if right:
-            y = (y + (1 << (right - 1)) - (1 if y < 0 else 0)) >> right
-        found[channel] = min(max(y + zero, clamp[0]), clamp[1])
+        found[channel] = min(max(arithmetic.requantized(value, m) + zero, clamp[0]), clamp[1])
     return found
 
 

@@ -34,7 +34,7 @@ _FALLBACK = {
     "convert": ("tensorflow", "tf_keras", "ai-edge-quantizer"),
     "build": ("ziglang", "pyelftools", "intelhex"),
     "simulate": ("unicorn", "capstone", "ziglang", "pyelftools"),
-    "device": ("pyserial", "pyocd", "psutil"),
+    "device": ("pyserial", "pyocd"),
 }
 _PROGRAMS = (("arm-none-eabi-gcc", "the other toolchain", "apt install gcc-arm-none-eabi, or developer.arm.com"),)
 
