@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from edgeq.codegen.tree import SourceTree
     from edgeq.measure.measurement import Measurement
     from edgeq.memory import ArenaChart, MemoryPlan
-    from edgeq.quantize import EndType, QuantizedModel
+    from edgeq.quantize import EndType, QuantizedModel, Scheme
     from edgeq.runners.contract import FlashOptions, FlashResult
     from edgeq.runners.image import Image
     from edgeq.runners.virtual import VirtualBoardProcess
@@ -96,8 +96,11 @@ def read_model(model: ModelLike) -> Model:
 def convert(
     source: object,
     *,
-    representative_data: Any,
-    io: EndType = "int8",
+    representative_data: Any = None,
+    scheme: str | Scheme = "static_wi8_ai8",
+    per_layer: Mapping[int | str, str | Scheme] | None = None,
+    io: EndType | None = None,
+    target: TargetLike | None = None,
     method: str = "min-max",
     labels: object | None = None,
     samples: int | None = None,
@@ -105,13 +108,16 @@ def convert(
     allow_float: bool = False,
     listener: Listener = silent,
 ) -> QuantizedModel:
-    """Make an int8 `.tflite` of a trained network; see `edgeq.quantize.convert`."""
+    """Make a quantized `.tflite` of a trained network; see `edgeq.quantize.convert`."""
     from edgeq import quantize
 
     return quantize.convert(
         source,
         representative_data=representative_data,
+        scheme=scheme,
+        per_layer=per_layer,
         io=io,
+        target=None if target is None else load_target(target),
         method=method,
         labels=labels,
         samples=samples,

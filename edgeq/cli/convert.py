@@ -8,6 +8,8 @@ import click
 
 from edgeq.cli import context
 
+_SUFFIXES = {"static_wi8_ai8": "int8"}
+
 
 @click.command("convert")
 @click.argument("model", type=click.Path(path_type=Path))
@@ -19,8 +21,21 @@ from edgeq.cli import context
     metavar="SOURCE",
     help="Typical inputs: .npz, .npy, a folder of .npy, or module:function of your own generator.",
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The .tflite  [default: MODEL_int8.tflite]")
-@click.option("--io", type=click.Choice(["int8", "uint8", "float32"]), default="int8", show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="The .tflite  [default: MODEL_int8.tflite, or MODEL_SCHEME.tflite]",
+)
+@click.option(
+    "--scheme",
+    default="static_wi8_ai8",
+    show_default=True,
+    metavar="NAME",
+    help="Weights and activations: static_wi8_ai8, static_wi8_ai16, static_wi4_ai8, dynamic_wi8_afp32, "
+    "weight_only_wi8_afp32, weight_only_wi4_afp32 or float16.",
+)
+@click.option("--io", type=click.Choice(["int8", "uint8", "int16", "float32"]), help="Ends  [default: the scheme's]")
 @click.option("--method", default="min-max", show_default=True, help="How activation ranges are chosen.")
 @click.option("--labels", metavar="SOURCE", help="Classes: a .npy, or a key of the .npz, for the accuracy.")
 @click.option("--samples", type=click.IntRange(min=1), help="Calibrate with so many at most  [default: 500]")
@@ -32,7 +47,8 @@ def command(
     target: str,
     data: str | None,
     output: Path | None,
-    io: str,
+    scheme: str,
+    io: str | None,
     method: str,
     labels: str | None,
     samples: int | None,
@@ -41,11 +57,12 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Make an int8 .tflite of MODEL (.keras, .h5, a SavedModel folder, or a float .tflite).
+    """Make a quantized .tflite of MODEL (.keras, .h5, a SavedModel folder, or a float .tflite).
 
-    The result is proved to be integer only, and compared with the float model on data held back from
-    calibration. Whether it runs on the target is told as well: exits with 1 when it doesn't, with the reason; the
-    file is written all the same.
+    With an integer scheme the result is proved to be integer only. It is compared with the float model on data held
+    back from calibration. A scheme that nothing on the target can run is refused. Whether the model fits there is told
+    as well: exits with 1 when it doesn't, with the reason; the file is written all the same. Of a scheme that edgeq's
+    own engine has no kernels for, the target's runtimes that do are named instead.
 
     \b
     Example:
@@ -55,16 +72,19 @@ def command(
     from edgeq.files import require_writable, write_whole
     from edgeq.report.convert import convert_text
     from edgeq.report.fit import fit_text, headline
+    from edgeq.target.schema import OWN_ENGINE
 
     out = context.output("convert", as_json, quiet)
     board = context.load_target(target)
-    path = output or model.with_name(f"{model.stem}_int8.tflite")
+    path = output or model.with_name(f"{model.stem}_{_SUFFIXES.get(scheme, scheme)}.tflite")
     require_writable(path)
     with out.teller() as listener:
         made = pipeline.convert(
             model,
             representative_data=data,
+            scheme=scheme,
             io=io,  # type: ignore[arg-type]  # click.Choice holds exactly EndType's values
+            target=board,
             method=method,
             labels=labels,
             samples=samples,
@@ -74,10 +94,14 @@ def command(
         )
     write_whole(path, made.tflite)
     fit = pipeline.check(pipeline.Model(made.tflite, made.graph, str(path)), board)
+    elsewhere = not fit.supported and OWN_ENGINE not in made.report.runtimes
 
     def text(width: int, color: bool) -> str:
-        judged = f"{headline(fit)}\n" if fit.fits else fit_text(fit, width=width, color=color)
+        if elsewhere:
+            judged = f"{board.name} runs {scheme} with {', '.join(made.report.runtimes)}, not with edgeq's own engine\n"
+        else:
+            judged = f"{headline(fit)}\n" if fit.fits else fit_text(fit, width=width, color=color)
         return f"{convert_text(made.report, str(path), width=width, color=color)}\n{judged}"
 
     out.show(text, lambda: {"output": str(path), **made.report.to_json(), "check": fit.to_json()})
-    return 0 if fit.fits else 1
+    return 0 if fit.fits or elsewhere else 1

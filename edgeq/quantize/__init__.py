@@ -1,4 +1,4 @@
-"""From float to int8: representative data, calibration, quantization, proof, evaluation."""
+"""From float to integers: representative data, calibration, quantization, proof, evaluation."""
 
 from edgeq.quantize.affine import dequantized, quantized
 from edgeq.quantize.conversion import convert
@@ -6,15 +6,16 @@ from edgeq.quantize.data import Dataset, load_data
 from edgeq.quantize.products import (
     Accuracy,
     ConversionReport,
-    EndType,
     Evaluation,
     Leftover,
     OutputError,
     QuantizedModel,
 )
 from edgeq.quantize.proof import float_leftovers
+from edgeq.quantize.schemes import SCHEMES, EndType, Scheme
 
 __all__ = [
+    "SCHEMES",
     "Accuracy",
     "ConversionReport",
     "Dataset",
@@ -23,6 +24,7 @@ __all__ = [
     "Leftover",
     "OutputError",
     "QuantizedModel",
+    "Scheme",
     "convert",
     "dequantized",
     "float_leftovers",

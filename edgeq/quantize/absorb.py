@@ -1,7 +1,7 @@
-"""Operators that have an int8 kernel everywhere but that the quantizer leaves in float.
+"""Operators that have an integer kernel everywhere but that the quantizer leaves in float.
 
-It puts DEQUANTIZE before and QUANTIZE behind such an operator. Here the operator itself becomes int8, with the
-range that calibration saw for its output, and the conversions around it go.
+It puts DEQUANTIZE before and QUANTIZE behind such an operator. Here the operator itself becomes int8 (or int16), with
+the range that calibration saw for its output, and the conversions around it go.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from ai_edge_litert import schema_py_generated as schema
 from edgeq.quantize.methods import Range
 
 _BUILTIN = schema.BuiltinOperator
-_INT8, _FLOAT = schema.TensorType.INT8, schema.TensorType.FLOAT32
+_INT8, _INT16, _FLOAT = schema.TensorType.INT8, schema.TensorType.INT16, schema.TensorType.FLOAT32
 _OWN_RANGE = frozenset({_BUILTIN.RELU6, _BUILTIN.RELU_N1_TO_1, _BUILTIN.RELU_0_TO_1, _BUILTIN.LEAKY_RELU})
+_OWN_RANGE_INT16 = frozenset({_BUILTIN.LEAKY_RELU})  # the others have no int16 kernel in TensorFlow Lite
 _SAME_RANGE = frozenset({_BUILTIN.SQUEEZE, _BUILTIN.EXPAND_DIMS})  # they move data and compute nothing
 
 
 def absorb(model: Any, ranges: Mapping[str, Range]) -> None:
-    """Make these operators int8, in place.
+    """Make these operators integer, in place.
 
     Args:
         model: a `schema.ModelT` from the quantizer.
@@ -32,7 +33,7 @@ def absorb(model: Any, ranges: Mapping[str, Range]) -> None:
     changed = False
     for operator in list(subgraph.operators):
         kind = codes[operator.opcodeIndex]
-        if kind in _OWN_RANGE | _SAME_RANGE and _make_int8(model, operator, ranges, kind in _SAME_RANGE):
+        if kind in _OWN_RANGE | _SAME_RANGE and _make_integer(model, operator, ranges, kind in _SAME_RANGE):
             changed = True
     if changed:
         _join_conversions(model)
@@ -47,13 +48,22 @@ def affine(low: float, high: float) -> tuple[float, int]:
     return float(scale), int(np.clip(np.rint(np.float32(-128) - below / scale), -128, 127))
 
 
-def _make_int8(model: Any, operator: Any, ranges: Mapping[str, Range], same_range: bool) -> bool:
+def symmetric(low: float, high: float) -> tuple[float, int]:
+    """Scale and zero point (0) of an int16 tensor that holds `low` to `high`."""
+    bound = np.maximum(np.maximum(np.abs(np.float32(low)), np.abs(np.float32(high))), np.float32(1e-9))
+    return float(bound / np.float32(32767)), 0
+
+
+def _make_integer(model: Any, operator: Any, ranges: Mapping[str, Range], same_range: bool) -> bool:
     subgraph = model.subgraphs[0]
-    source = _int8_source(model, operator.inputs[0])
+    source = _integer_source(model, operator.inputs[0])
     result = operator.outputs[0]
     tensor = subgraph.tensors[result]
     found = ranges.get(_text(tensor.name))
     if source is None or tensor.type != _FLOAT or (found is None and not same_range):
+        return False
+    kind = model.operatorCodes[operator.opcodeIndex].builtinCode
+    if subgraph.tensors[source].type == _INT16 and not same_range and kind not in _OWN_RANGE_INT16:
         return False
     floating = schema.TensorT()
     floating.name = _text(tensor.name) + "_float"
@@ -61,13 +71,13 @@ def _make_int8(model: Any, operator: Any, ranges: Mapping[str, Range], same_rang
     subgraph.tensors.append(floating)
     outside = len(subgraph.tensors) - 1
     _redirect(subgraph, result, outside)
-    tensor.type = _INT8
+    tensor.type = subgraph.tensors[source].type
     tensor.quantization = schema.QuantizationParametersT()
     if same_range:
         before = subgraph.tensors[source].quantization
         tensor.quantization.scale, tensor.quantization.zeroPoint = list(before.scale), list(before.zeroPoint)
     elif found is not None:
-        scale, zero_point = affine(found.low, found.high)
+        scale, zero_point = (affine if tensor.type == _INT8 else symmetric)(found.low, found.high)
         tensor.quantization.scale, tensor.quantization.zeroPoint = [scale], [zero_point]
     operator.inputs = [source, *list(operator.inputs)[1:]]
     operators = list(subgraph.operators)
@@ -87,14 +97,14 @@ def _dequantize(model: Any, source: int, target: int) -> Any:
 
 
 def _join_conversions(model: Any) -> None:
-    """QUANTIZE of a DEQUANTIZE: nothing at all where both sides agree, else one step from int8 to int8."""
+    """QUANTIZE of a DEQUANTIZE: nothing at all where both sides agree, else one step between integers."""
     subgraph = model.subgraphs[0]
     kept = []
     for operator in subgraph.operators:
         if model.operatorCodes[operator.opcodeIndex].builtinCode != _BUILTIN.QUANTIZE:
             kept.append(operator)
             continue
-        source, target = _int8_source(model, operator.inputs[0]), operator.outputs[0]
+        source, target = _integer_source(model, operator.inputs[0]), operator.outputs[0]
         if source is not None and _same_quantization(subgraph.tensors[source], subgraph.tensors[target]):
             _redirect(subgraph, target, source)
             continue
@@ -114,14 +124,15 @@ def _drop_unread_dequantize(model: Any) -> None:
     ]
 
 
-def _int8_source(model: Any, index: int) -> int | None:
-    """The int8 tensor that float tensor `index` is the DEQUANTIZE of."""
+def _integer_source(model: Any, index: int) -> int | None:
+    """The int8 or int16 tensor that float tensor `index` is the DEQUANTIZE of."""
     subgraph = model.subgraphs[0]
     for operator in subgraph.operators:
         if operator.outputs[0] == index:
             code = model.operatorCodes[operator.opcodeIndex].builtinCode
             source = int(operator.inputs[0])
-            return source if code == _BUILTIN.DEQUANTIZE and subgraph.tensors[source].type == _INT8 else None
+            integer = subgraph.tensors[source].type in (_INT8, _INT16)
+            return source if code == _BUILTIN.DEQUANTIZE and integer else None
     return None
 
 
@@ -133,7 +144,7 @@ def _redirect(subgraph: Any, old: int, new: int) -> None:
 
 def _same_quantization(a: Any, b: Any) -> bool:
     return (
-        b.type == _INT8
+        a.type == b.type
         and np.array_equal(np.float32(a.quantization.scale), np.float32(b.quantization.scale))
         and np.array_equal(a.quantization.zeroPoint, b.quantization.zeroPoint)
     )

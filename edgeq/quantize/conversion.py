@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast, get_args
+from typing import cast
 
 from edgeq import importers, registry, tflite
 from edgeq.errors import UnsupportedError, UsageError
@@ -16,18 +16,25 @@ from edgeq.importers import Model
 from edgeq.quantize.calibration import calibrate
 from edgeq.quantize.data import Dataset, Source, load_data
 from edgeq.quantize.evaluate import evaluate
-from edgeq.quantize.methods import Method
-from edgeq.quantize.products import ConversionReport, EndType, Evaluation, Leftover, QuantizedModel
+from edgeq.quantize.feasible import require_runnable
+from edgeq.quantize.methods import Method, Range
+from edgeq.quantize.products import ConversionReport, Leftover, QuantizedModel
 from edgeq.quantize.proof import float_leftovers
-from edgeq.quantize.ptq import QUANTIZER, quantize
+from edgeq.quantize.ptq import QUANTIZER, end_type, quantize
+from edgeq.quantize.recipes import PerLayer
+from edgeq.quantize.schemes import DEFAULT, EndType, Scheme, scheme_named
 from edgeq.quantize.split import MIN_TO_SPLIT, Split, split
+from edgeq.target import Target
 
 
 def convert(
     source: str | Path | Model | object,
     *,
-    representative_data: Source | None,
-    io: EndType = "int8",
+    representative_data: Source | None = None,
+    scheme: str | Scheme = DEFAULT,
+    per_layer: PerLayer | None = None,
+    io: EndType | None = None,
+    target: Target | None = None,
     method: str = "min-max",
     labels: object | None = None,
     samples: int | None = None,
@@ -35,12 +42,16 @@ def convert(
     allow_float: bool = False,
     listener: Listener = silent,
 ) -> QuantizedModel:
-    """Make an int8 `.tflite` of a trained network.
+    """Make a quantized `.tflite` of a trained network.
 
     Args:
         source: `.keras`, `.h5`, float `.tflite`, a SavedModel folder, a Keras model object, or a Model.
-        representative_data: typical inputs, prepared as for training; see `edgeq.quantize.data.load_data`.
-        io: type of the model's inputs and outputs.
+        representative_data: typical inputs, prepared as for training; see `edgeq.quantize.data.load_data`. Schemes
+            with float activations do without; the result is not compared with the float model then.
+        scheme: how many bits, and whether integers: a name in `edgeq.quantize.schemes.SCHEMES`.
+        per_layer: other schemes for single operators; see `edgeq.quantize.ptq.quantize`.
+        io: type of the model's inputs and outputs; the scheme's own unless told.
+        target: refuse schemes that it can't run.
         method: how activation ranges are chosen: a name in `edgeq.registry.CALIBRATIONS`.
         labels: class per sample, for the accuracy in the report.
         samples: calibrate with so many at most (500 unless told).
@@ -48,12 +59,15 @@ def convert(
         allow_float: accept operators that stay in float; they are in the report then.
 
     Raises:
-        UsageError: an unknown method or io, or no representative data.
+        UsageError: an unknown scheme, method or io, or no representative data where it is needed.
         ModelFileError, DataError: the model or the data can't be read or don't fit each other.
-        UnsupportedError: quantized already, or with operators that have no integer form.
+        UnsupportedError: quantized already, with operators that have no integer form, or a scheme that the target
+            can't run.
         MissingDependencyError: what the conversion needs is not installed.
     """
-    chosen = _checked_choices(representative_data, io, method, samples)
+    bits = scheme_named(scheme)
+    ends = end_type(bits, io)
+    chosen = _checked_choices(representative_data, bits, method, samples)
     notices: list[str] = []
 
     def note(event: Event) -> None:
@@ -64,32 +78,54 @@ def convert(
     clock = _Clock()
     with clock.stage("import"):
         model = source if isinstance(source, Model) else importers.load(source, note)
+        runtimes = () if target is None else require_runnable(model, bits, target)
+    data, parts = None, None
     with clock.stage("data"):
-        data = load_data(cast(Source, representative_data), model, labels=labels)
-        for text in data.notices:
-            note(Notice(text, "data"))
-        parts = split(len(data), seed, samples)
-        _note_split(parts, data, note)
-    with clock.stage("calibrate"):
-        ranges = calibrate(model, data.subset(parts.calibration), chosen, note)
+        if representative_data is not None:
+            data = load_data(representative_data, model, labels=labels)
+            for text in data.notices:
+                note(Notice(text, "data"))
+            parts = split(len(data), seed, samples)
+            _note_split(parts, data, note)
+    ranges: Mapping[int, Range] = {}
+    if bits.is_static:
+        assert data is not None and parts is not None
+        with clock.stage("calibrate"):
+            ranges = calibrate(model, data.subset(parts.calibration), chosen, note)
     with clock.stage("quantize"):
-        result = quantize(model, ranges, io)
+        result = quantize(model, ranges, ends, scheme=bits, per_layer=per_layer)
         graph = tflite.parse(result, "", model.name)
-        leftovers = float_leftovers(graph)
+        leftovers = float_leftovers(graph) if bits.is_static else ()
         if leftovers and not allow_float:
             raise _not_integer(model, graph, leftovers)
-    with clock.stage("evaluate"):
-        evaluation = evaluate(
-            model, result, graph, data.subset(parts.held_back), held_back=parts.disjoint, listener=note
-        )
-    report = _report(model, result, graph, chosen, io, seed, parts, evaluation, leftovers, clock, notices)
+    evaluation = None
+    if data is not None and parts is not None:
+        with clock.stage("evaluate"):
+            held_back = data.subset(parts.held_back)
+            evaluation = evaluate(model, result, graph, held_back, held_back=parts.disjoint, listener=note)
+    report = ConversionReport(
+        source=model.source,
+        kind=model.kind,
+        scheme=bits.name,
+        method=chosen.name,
+        io=ends,
+        runtimes=runtimes,
+        seed=seed,
+        calibration_samples=len(parts.calibration) if bits.is_static and parts is not None else 0,
+        float_bytes=len(model.tflite),
+        quantized_bytes=len(result),
+        float_weights_bytes=_constant_bytes(model.graph),
+        quantized_weights_bytes=_constant_bytes(graph),
+        evaluation=evaluation,
+        leftovers=leftovers,
+        seconds=clock.seconds(),
+        notices=tuple(notices),
+    )
     return QuantizedModel(result, graph, report)
 
 
-def _checked_choices(data: Source | None, io: str, method: str, samples: int | None) -> Method:
-    if io not in get_args(EndType):
-        raise UsageError(f"io '{io}' is not possible", next_step=f"choose one of: {', '.join(get_args(EndType))}")
-    if data is None:
+def _checked_choices(data: Source | None, scheme: Scheme, method: str, samples: int | None) -> Method:
+    if data is None and scheme.is_static:
         raise UsageError(
             "conversion to integers needs representative data",
             next_step="--representative-data calib.npz with 25 to 50 typical inputs or more",
@@ -128,37 +164,6 @@ def _not_integer(model: Model, graph: Graph, leftovers: tuple[Leftover, ...]) ->
         where=model.source or model.name,
         next_step="replace these layers in the network, or accept them with --allow-float",
         leftovers=[vars(item) for item in leftovers],
-    )
-
-
-def _report(
-    model: Model,
-    result: bytes,
-    graph: Graph,
-    method: Method,
-    io: EndType,
-    seed: int,
-    parts: Split,
-    evaluation: Evaluation,
-    leftovers: tuple[Leftover, ...],
-    clock: _Clock,
-    notices: list[str],
-) -> ConversionReport:
-    return ConversionReport(
-        source=model.source,
-        kind=model.kind,
-        method=method.name,
-        io=io,
-        seed=seed,
-        calibration_samples=len(parts.calibration),
-        float_bytes=len(model.tflite),
-        quantized_bytes=len(result),
-        float_weights_bytes=_constant_bytes(model.graph),
-        quantized_weights_bytes=_constant_bytes(graph),
-        evaluation=evaluation,
-        leftovers=leftovers,
-        seconds=clock.seconds(),
-        notices=tuple(notices),
     )
 
 

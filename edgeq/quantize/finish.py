@@ -9,16 +9,17 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgeq.quantize.absorb import absorb
 from edgeq.quantize.methods import Range
-from edgeq.quantize.products import EndType
+from edgeq.quantize.schemes import EndType
 from edgeq.quantize.versions import version_of
 from edgeq.tflite.objects import pack, unpack
 
 _TYPES = schema.TensorType
 _OPERATORS = schema.BuiltinOperator
+_INTEGERS = {_TYPES.INT8: "int8", _TYPES.INT16: "int16"}
 
 
 def finish(data: bytes, io: EndType, ranges: Mapping[str, Range]) -> bytes:
-    """Give a quantized `.tflite` with int8 ends the ends `io`, correct operator versions, and pack it anew.
+    """Give a quantized `.tflite` with integer ends the ends `io`, correct operator versions, and pack it anew.
 
     Args:
         ranges: of the float model's activations, by tensor name, for operators that the quantizer left out.
@@ -29,9 +30,8 @@ def finish(data: bytes, io: EndType, ranges: Mapping[str, Range]) -> bytes:
     for code in model.operatorCodes:
         code.builtinCode = max(code.builtinCode or 0, code.deprecatedBuiltinCode or 0)
     absorb(model, ranges)
-    if io != "int8":
-        _convert_inputs(model, io)
-        _convert_outputs(model, io)
+    _convert_inputs(model, io)
+    _convert_outputs(model, io)
     _rebuild_operator_codes(model)
     _drop_unused_buffers(model)
     model.metadata = None
@@ -41,31 +41,35 @@ def finish(data: bytes, io: EndType, ranges: Mapping[str, Range]) -> bytes:
 
 
 def _convert_inputs(model: Any, io: EndType) -> None:
-    """Put QUANTIZE behind every int8 input."""
+    """Put QUANTIZE behind every input of another integer type."""
     subgraph = model.subgraphs[0]
     for place, index in enumerate(list(subgraph.inputs)):
         inner = subgraph.tensors[index]
-        if inner.type != _TYPES.INT8 or _scale(inner) is None:
+        if not _needs_conversion(inner, io):
             continue
         outer = _outer_end(model, inner, io)
-        inner.name = _name(inner) + "_int8"
+        inner.name = f"{_name(inner)}_{_INTEGERS[inner.type]}"
         subgraph.inputs[place] = outer
         operator = _operator(model, _OPERATORS.QUANTIZE, outer, index)
         subgraph.operators = [operator, *subgraph.operators]
 
 
 def _convert_outputs(model: Any, io: EndType) -> None:
-    """Put DEQUANTIZE (float32) or QUANTIZE (uint8) before every int8 output."""
+    """Put DEQUANTIZE (float32) or QUANTIZE (uint8) before every output of another integer type."""
     subgraph = model.subgraphs[0]
     for place, index in enumerate(list(subgraph.outputs)):
         inner = subgraph.tensors[index]
-        if inner.type != _TYPES.INT8 or _scale(inner) is None:
+        if not _needs_conversion(inner, io):
             continue
         outer = _outer_end(model, inner, io)
-        inner.name = _name(inner) + "_int8"
+        inner.name = f"{_name(inner)}_{_INTEGERS[inner.type]}"
         subgraph.outputs[place] = outer
         kind = _OPERATORS.DEQUANTIZE if io == "float32" else _OPERATORS.QUANTIZE
         subgraph.operators = [*subgraph.operators, _operator(model, kind, index, outer)]
+
+
+def _needs_conversion(inner: Any, io: EndType) -> bool:
+    return inner.type in _INTEGERS and _INTEGERS[inner.type] != io and _scale(inner) is not None
 
 
 def _outer_end(model: Any, inner: Any, io: EndType) -> int:
@@ -105,22 +109,21 @@ def _operator(model: Any, kind: int, source: int, target: int) -> Any:
 
 
 def _rebuild_operator_codes(model: Any) -> None:
-    """One code per operator kind, in order of first use, with the version its types need."""
+    """One code per operator kind and version, in order of first use, with the version its types need."""
     old = model.operatorCodes
     new: list[Any] = []
-    places: dict[tuple[int, bytes | None], int] = {}
+    places: dict[tuple[int, bytes | None, int], int] = {}
     for subgraph in model.subgraphs:
         for operator in subgraph.operators:
             before = old[operator.opcodeIndex]
-            key = (before.builtinCode, before.customCode)
+            version = version_of(before.builtinCode, before.version or 1, operator, subgraph)
+            key = (before.builtinCode, before.customCode, version)
             if key not in places:
                 code = schema.OperatorCodeT()
-                code.builtinCode, code.customCode, code.version = before.builtinCode, before.customCode, 1
+                code.builtinCode, code.customCode, code.version = key
                 code.deprecatedBuiltinCode = min(before.builtinCode, 127)
                 places[key] = len(new)
                 new.append(code)
-            code = new[places[key]]
-            code.version = max(code.version, version_of(before.builtinCode, before.version or 1, operator, subgraph))
             operator.opcodeIndex = places[key]
     model.operatorCodes = new
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from edgeq.graph import Graph
-
-EndType = Literal["int8", "uint8", "float32"]
+from edgeq.quantize.schemes import SCHEMES, EndType
 
 
 @dataclass(frozen=True)
@@ -56,6 +54,25 @@ class Evaluation:
     accuracy: Accuracy | None
     reference: str
 
+    def to_json(self) -> dict[str, object]:
+        """The same as plain values."""
+        return {
+            "samples": self.samples,
+            "held_back": self.held_back,
+            "outputs": [
+                {
+                    "name": o.name,
+                    "sqnr_db": o.sqnr_db if o.sqnr_db is None or math.isfinite(o.sqnr_db) else None,
+                    "equal": o.max_abs_error == 0.0,
+                    "max_abs_error": o.max_abs_error,
+                }
+                for o in self.outputs
+            ],
+            "top1_agreement": self.top1_agreement,
+            "accuracy": None if self.accuracy is None else vars(self.accuracy),
+            "reference": self.reference,
+        }
+
 
 @dataclass(frozen=True)
 class Leftover:
@@ -73,28 +90,33 @@ class ConversionReport:
 
     Attributes:
         source: the model's path, "" for an object; `kind` as in `edgeq.registry.IMPORTERS`.
+        scheme: a name in `edgeq.quantize.schemes.SCHEMES`.
         method: how ranges were chosen.
         io: the type of the model's ends.
+        runtimes: those of the target asked about that have kernels for the scheme; () when none was named.
         seed: of the split into calibration and held-back samples.
-        calibration_samples: how many the ranges come from.
+        calibration_samples: how many the ranges come from; 0 where activations stay in float.
         float_bytes, quantized_bytes: sizes of the two `.tflite` files.
         float_weights_bytes, quantized_weights_bytes: of these, constants.
         leftovers: float operators that could not be quantized; empty when the model is integer only.
+        evaluation: None where there were no data.
         seconds: wall time by stage: import, data, calibrate, quantize, evaluate.
         notices: what the user should know.
     """
 
     source: str
     kind: str
+    scheme: str
     method: str
     io: EndType
+    runtimes: tuple[str, ...]
     seed: int
     calibration_samples: int
     float_bytes: int
     quantized_bytes: int
     float_weights_bytes: int
     quantized_weights_bytes: int
-    evaluation: Evaluation
+    evaluation: Evaluation | None
     leftovers: tuple[Leftover, ...]
     seconds: Mapping[str, float]
     notices: tuple[str, ...]
@@ -102,17 +124,17 @@ class ConversionReport:
     @property
     def integer_only(self) -> bool:
         """Whether nothing computes in floating point (conversions at float32 ends apart)."""
-        return not self.leftovers
+        return not self.leftovers and SCHEMES[self.scheme].is_static
 
     def to_json(self) -> dict[str, object]:
         """The report as plain values, units in the names."""
-        evaluation = self.evaluation
-        accuracy = evaluation.accuracy
         return {
             "source": self.source,
             "kind": self.kind,
+            "scheme": self.scheme,
             "method": self.method,
             "io": self.io,
+            "runtimes": list(self.runtimes),
             "seed": self.seed,
             "integer_only": self.integer_only,
             "leftovers": [vars(leftover) for leftover in self.leftovers],
@@ -123,22 +145,7 @@ class ConversionReport:
                 "quantized_weights_bytes": self.quantized_weights_bytes,
             },
             "calibration": {"samples": self.calibration_samples},
-            "evaluation": {
-                "samples": evaluation.samples,
-                "held_back": evaluation.held_back,
-                "outputs": [
-                    {
-                        "name": o.name,
-                        "sqnr_db": o.sqnr_db if o.sqnr_db is None or math.isfinite(o.sqnr_db) else None,
-                        "equal": o.max_abs_error == 0.0,
-                        "max_abs_error": o.max_abs_error,
-                    }
-                    for o in evaluation.outputs
-                ],
-                "top1_agreement": evaluation.top1_agreement,
-                "accuracy": None if accuracy is None else vars(accuracy),
-                "reference": evaluation.reference,
-            },
+            "evaluation": None if self.evaluation is None else self.evaluation.to_json(),
             "seconds": dict(self.seconds),
             "notices": list(self.notices),
         }

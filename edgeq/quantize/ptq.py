@@ -1,4 +1,4 @@
-"""Post-training quantization: int8 weights per channel, int8 activations in given ranges, int32 bias."""
+"""Post-training quantization of a float model in given ranges: one scheme for all layers, or others for some."""
 
 from __future__ import annotations
 
@@ -13,31 +13,46 @@ from contextlib import contextmanager
 import numpy as np
 
 from edgeq import registry
-from edgeq.errors import EdgeqError, ModelFileError, UnsupportedError
+from edgeq.errors import EdgeqError, ModelFileError, UnsupportedError, UsageError
 from edgeq.importers import Model
 from edgeq.quantize.finish import finish
 from edgeq.quantize.methods import Range
-from edgeq.quantize.products import EndType
+from edgeq.quantize.recipes import PerLayer, layer_schemes, recipe
+from edgeq.quantize.schemes import DEFAULT, EndType, Scheme, scheme_named
 
 QUANTIZER = registry.Row("", "convert", ("ai_edge_quantizer",))
 
 
-def quantize(model: Model, ranges: Mapping[int, Range], io: EndType = "int8") -> bytes:
+def quantize(
+    model: Model,
+    ranges: Mapping[int, Range],
+    io: EndType | None = None,
+    *,
+    scheme: str | Scheme = DEFAULT,
+    per_layer: PerLayer | None = None,
+) -> bytes:
     """Quantize a float model.
 
     Args:
-        ranges: of every activation, by tensor index of `model.graph`.
-        io: the type of the model's inputs and outputs.
+        ranges: of every activation, by tensor index of `model.graph`; schemes with float activations need none.
+        io: the type of the model's inputs and outputs; the scheme's own unless told.
+        scheme: a name in `edgeq.quantize.schemes.SCHEMES`.
+        per_layer: other schemes (`float32` too) for single operators, by their index in `model.graph` or by the
+            name of their output tensor. Where int8 and int16 meet a QUANTIZE converts.
 
     Returns:
         A `.tflite`; the same bytes for the same arguments. Operators that can't be integer are float in it,
         between DEQUANTIZE and QUANTIZE: see `proof`.
 
     Raises:
+        UsageError: no such scheme or layer, or ends that the scheme can't have.
         ModelFileError: tensors share a name, by which the quantizer knows them (`edgeq.importers` gives each its own).
         UnsupportedError: the quantizer refused the model; its own words are in the message.
         MissingDependencyError: ai-edge-quantizer is not installed.
     """
+    chosen = scheme_named(scheme)
+    ends = end_type(chosen, io)
+    layers = layer_schemes(model.graph, per_layer)
     registry.require(QUANTIZER, "quantization")
     _refuse_shared_names(model, ranges)
     # Activations only: a range given for a constant silently makes its quantization per-tensor.
@@ -51,9 +66,10 @@ def quantize(model: Model, ranges: Mapping[int, Range], io: EndType = "int8") ->
     }
     try:
         with _quiet():
-            from ai_edge_quantizer import quantizer, recipe
+            from ai_edge_quantizer import quantizer
 
-            engine = quantizer.Quantizer(bytearray(model.tflite), recipe.static_wi8_ai8())
+            wanted = recipe(model.graph, chosen, layers, float_ends=ends == "float32")
+            engine = quantizer.Quantizer(bytearray(model.tflite), wanted)
             result = engine.quantize(statistics, enable_progress_bar=False, enable_progress_report=False)
     except EdgeqError:
         raise
@@ -63,8 +79,22 @@ def quantize(model: Model, ranges: Mapping[int, Range], io: EndType = "int8") ->
             where=model.source or model.name,
             next_step="the layer named above is the place to look",
         ) from refused
-    return finish(
-        bytes(result.quantized_model), io, {model.graph.tensors[i].name: found for i, found in ranges.items()}
+    left_in_float = {i for index, own in layers.items() if not own.is_static for i in model.graph.ops[index].outputs}
+    names = {model.graph.tensors[i].name: found for i, found in ranges.items() if i not in left_in_float}
+    return finish(bytes(result.quantized_model), ends, names)
+
+
+def end_type(scheme: Scheme, io: str | None) -> EndType:
+    """The type of the model's ends.
+
+    Raises:
+        UsageError: the scheme can't have it.
+    """
+    for possible in scheme.ends:
+        if io in (None, possible):
+            return possible
+    raise UsageError(
+        f"io '{io}' is not possible with {scheme.name}", next_step=f"choose one of: {', '.join(scheme.ends)}"
     )
 
 

@@ -2,7 +2,7 @@
 
 tflite-runtime 2.14 is the reference as it is. LiteRT's own reference kernels differ from it in one operator,
 int8 FULLY_CONNECTED; there the network is cut at each of these, which are then computed in integers. So it is in 2.14
-where that one leaves a part of the output unwritten (`leaves_rows_out`).
+where that one leaves a part of the output unwritten (`leaves_rows_out`). 4-bit weights are widened to 8 bits first.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from edgeq.errors import DataError, MissingDependencyError, UnsupportedError, Us
 from edgeq.graph import DType, Graph, Op
 from edgeq.reference.fully_connected import fully_connected, is_int8_fully_connected, leaves_rows_out
 from edgeq.reference.segments import extract
+from edgeq.reference.widen import has_4_bit_weights, widened
 
 Engine = Literal["auto", "tflite-runtime", "litert"]
 _Array = npt.NDArray[np.generic]
@@ -53,7 +54,7 @@ class Reference:
     def __init__(self, model: bytes, graph: Graph, engine: Engine = "auto") -> None:
         _refuse_what_crashes(graph)
         self.graph = graph
-        self._model = model
+        self._model = widened(model, graph) if has_4_bit_weights(graph) else model
         chosen = _choose(engine)
         try:
             self._use(chosen)

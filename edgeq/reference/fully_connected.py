@@ -29,8 +29,11 @@ def is_int8_fully_connected(graph: Graph, op: Op) -> bool:
     """Whether `op` is the operator whose arithmetic differs between releases."""
     if op.kind != "FULLY_CONNECTED":
         return False
-    ends = (graph.input_of(op, 0), graph.input_of(op, 1), graph.output_of(op))
-    return all(t is not None and t.dtype is DType.INT8 and t.quant is not None for t in ends)
+    source, weights, output = graph.input_of(op, 0), graph.input_of(op, 1), graph.output_of(op)
+    if source is None or weights is None or any(t.quant is None for t in (source, weights, output)):
+        return False
+    four_bit = weights.dtype is DType.INT4 and weights.is_constant  # unpacked when the file is read
+    return source.dtype is output.dtype is DType.INT8 and (weights.dtype is DType.INT8 or four_bit)
 
 
 def leaves_rows_out(graph: Graph, op: Op) -> bool:

@@ -8,27 +8,34 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from edgeq.quantize.products import ConversionReport, Evaluation
+from edgeq.quantize.schemes import SCHEMES
 from edgeq.report.render import facts, listing, notices, to_text, verdict
 from edgeq.units import Provenance, format_bytes
+
+_Row = tuple[str, RenderableType, Provenance | None]
 
 
 def convert_text(report: ConversionReport, output: str, *, width: int = 100, color: bool = False) -> str:
     """The report of `edgeq convert`. Accuracy and SQNR are computed on this computer by the reference kernels."""
-    state = "integer only" if report.integer_only else f"{len(report.leftovers)} float operators left"
-    rows: list[tuple[str, RenderableType, Provenance | None]] = [
+    if report.leftovers:
+        state = f"{len(report.leftovers)} float operators left"
+    else:
+        state = "integer only" if report.integer_only else f"{report.scheme}, activations in float"
+    rows: list[_Row] = [
         ("size", f"{format_bytes(report.float_bytes)} float → {format_bytes(report.quantized_bytes)}", None),
         (
             "weights",
             f"{format_bytes(report.float_weights_bytes)} → {format_bytes(report.quantized_weights_bytes)}",
             None,
         ),
+        ("scheme", SCHEMES[report.scheme].summary, None),
         ("ends", report.io, None),
-        ("calibration", f"{report.method} over {report.calibration_samples} samples, seed {report.seed}", None),
-        *_evaluation(report.evaluation),
+        *_calibration(report),
+        *(_evaluation(report.evaluation) if report.evaluation is not None else []),
         ("time", ", ".join(f"{stage} {s:.1f} s" for stage, s in report.seconds.items()), None),
     ]
     parts: list[RenderableType] = [
-        verdict(report.integer_only, f"{output}: {state}"),
+        verdict(not report.leftovers, f"{output}: {state}"),
         Text(""),
         facts(rows),
     ]
@@ -42,11 +49,15 @@ def convert_text(report: ConversionReport, output: str, *, width: int = 100, col
     return to_text(*parts, width=width, color=color)
 
 
-def _evaluation(e: Evaluation) -> list[tuple[str, RenderableType, Provenance | None]]:
+def _calibration(report: ConversionReport) -> list[_Row]:
+    if not report.calibration_samples:
+        return []
+    return [("calibration", f"{report.method} over {report.calibration_samples} samples, seed {report.seed}", None)]
+
+
+def _evaluation(e: Evaluation) -> list[_Row]:
     which = "held back from calibration" if e.held_back else "ALSO used for calibration"
-    rows: list[tuple[str, RenderableType, Provenance | None]] = [
-        ("evaluated on", f"{e.samples} samples {which}, with {e.reference}", None)
-    ]
+    rows: list[_Row] = [("evaluated on", f"{e.samples} samples {which}, with {e.reference}", None)]
     for output in e.outputs:
         if output.sqnr_db is None:
             told = "the float output is all zero"
