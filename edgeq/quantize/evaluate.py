@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -38,16 +39,35 @@ def evaluate(
         UnsupportedError: an interpreter can't run one of them.
     """
     floats = FloatRunner(model)
+    expected = [[np.array(o, np.float32) for o in floats.run(data.sample(i))] for i in range(len(data))]
+    return compare(model, expected, quantized_model, graph, data, held_back=held_back, listener=listener)
+
+
+def compare(
+    model: Model,
+    expected: Sequence[_Outputs],
+    quantized_model: bytes,
+    graph: Graph,
+    data: Dataset,
+    *,
+    held_back: bool,
+    listener: Listener = silent,
+) -> Evaluation:
+    """Run the quantized model on `data` and hold it against outputs that are known already.
+
+    Args:
+        expected: the outputs of each sample, in the model's order, batch of one.
+
+    Raises:
+        UnsupportedError: the reference can't run the quantized model.
+    """
     reference = Reference(quantized_model, graph)
     stateful = any(t.is_variable for t in graph.tensors)
-    expected: list[_Outputs] = []
     actual: list[_Outputs] = []
     for index in range(len(data)):
-        sample = data.sample(index)
         if stateful:
             reference.reset()
-        expected.append([np.array(o, np.float32) for o in floats.run(sample)])
-        actual.append(_run_quantized(reference, graph, sample))
+        actual.append(_run_quantized(reference, graph, data.sample(index)))
         listener(Progress("evaluate", index + 1, len(data), "samples"))
     choices = None
     if _is_classifier(model.graph):
@@ -101,7 +121,7 @@ def _is_binary(graph: Graph) -> bool:
     return graph.tensors[index].elements == 1 and any(op.kind == "LOGISTIC" and index in op.outputs for op in graph.ops)
 
 
-def _choices(outputs: list[_Outputs], threshold: bool) -> npt.NDArray[np.int64]:
+def _choices(outputs: Sequence[_Outputs], threshold: bool) -> npt.NDArray[np.int64]:
     scores = np.stack([o[0].reshape(-1) for o in outputs])
     first: npt.NDArray[np.int64] = np.argmax(scores, axis=1).astype(np.int64)
     return (scores[:, 0] > 0.5).astype(np.int64) if threshold else first
