@@ -15,6 +15,11 @@ void board_put(uint8_t byte);
 /* The next byte that the console has received, or -1 when there is none. */
 int board_get(void);
 
+/* The fastest speed that the console can be given, in baud, and giving it one: after everything sent before has left
+ * the wire. Boards whose console has one speed leave both out (runtime/speed.c). */
+uint32_t board_max_baud(void);
+void board_set_baud(uint32_t baud);
+
 /* Sleep until there may be something to get. May return early, never late. */
 void board_idle(void);
 

@@ -7,8 +7,11 @@
 #include "board/config.h"
 #include "model.h"
 #include "runtime/board.h"
+#include "runtime/checksum.h"
 #include "runtime/format.h"
+#include "runtime/frame.h"
 #include "runtime/inference.h"
+#include "runtime/speed.h"
 
 #define KEPT_RUNS 16u      /* `run` reports at most so many of its inferences: the last ones */
 #define FIGURES_PER_LINE 8u
@@ -52,6 +55,7 @@ static void info(void) {
     decimal_field("layers", MODEL_LAYER_COUNT);
     decimal_field("stack", board_stack_reserved());
     text_field("build", EDGEQ_BUILD);
+    decimal_field("max-baud", speed_max());
 }
 
 /* Inferences on the loaded input, no warm-up; the last KEPT_RUNS of them are reported, oldest first. */
@@ -69,7 +73,7 @@ static void run(words *line) {
         if (i % FIGURES_PER_LINE == 0) {
             begin("cycles-[");
         } else {
-            board_put(',');
+            put_byte(',');
         }
         put_decimal(run_cycles[(count - kept + i) % KEPT_RUNS]);
         if (i % FIGURES_PER_LINE == FIGURES_PER_LINE - 1u || i == kept - 1u) {
@@ -84,7 +88,7 @@ static void layers(void) {
             begin("layer-[");
             put_decimal(i);
         }
-        board_put(',');
+        put_byte(',');
         put_decimal(inference_layer_cycles(i));
         if (i % FIGURES_PER_LINE == FIGURES_PER_LINE - 1u || i == MODEL_LAYER_COUNT - 1u) {
             put_line("]");
@@ -110,7 +114,74 @@ static void out(words *line) {
     put_line("]");
 }
 
+/* The bytes that follow, up to the next '%', are for the input buffer: runtime/frame.h. */
+static void put(words *line) {
+    uint32_t offset, count, crc;
+    if (!parse_decimal(next_word(line), &offset) || !parse_decimal(next_word(line), &count) ||
+        !parse_hex_word(next_word(line), &crc)) {
+        put_line("e-[Command 'edgeq put' requires an offset, a count and a CRC]");
+    } else if (!frame_begin(offset, count, crc)) {
+        put_line("e-[No such input bytes]");
+    }
+}
+
+/* The CRC-32 of the first bytes of the input buffer. */
+static void check(words *line) {
+    uint32_t count;
+    if (!parse_decimal(next_word(line), &count) || count > input_buffer_bytes) {
+        put_line("e-[No such input bytes]");
+        return;
+    }
+    uint32_t crc = CHECKSUM_START;
+    for (uint32_t i = 0; i < count; ++i) {
+        crc = checksum_add(crc, input_buffer[i]);
+    }
+    begin("check-[");
+    put_decimal(count);
+    put_byte(',');
+    put_hex_word(checksum_end(crc));
+    put_line("]");
+}
+
+static void baud(words *line) {
+    uint32_t wanted;
+    if (!parse_decimal(next_word(line), &wanted) || !speed_request(wanted)) {
+        put_line("e-[No such speed]");
+        return;
+    }
+    decimal_field("baud", wanted);
+}
+
+/* Cut a last word `#TAG` off a command line; NULL where there is none. */
+static const char *cut_tag(words *line) {
+    for (char *at = line->rest; *at != '\0'; ++at) {
+        if (*at == '#') {
+            *at = '\0';
+            return at + 1;
+        }
+    }
+    return NULL;
+}
+
+static void carry_out(words *line);
+
+/* An answer to a command with a tag ends with `m-edgeq-sum-[TAG,CRC]`. The CRC is that of the command and of the
+ * lines before, line ends included, so that a host can tell an answer that was damaged on the way, an answer to a
+ * command that was damaged on the way, and (by the tag) an answer to an earlier command. */
 void edgeq_command(words *line) {
+    const char *tag = cut_tag(line);
+    carry_out(line);
+    if (tag != NULL) {
+        const uint32_t sum = sum_end();
+        begin("sum-[");
+        put_text(tag);
+        put_byte(',');
+        put_hex_word(sum);
+        put_line("]");
+    }
+}
+
+static void carry_out(words *line) {
     const char *verb = next_word(line);
     if (same_word(verb, "info")) {
         info();
@@ -122,6 +193,12 @@ void edgeq_command(words *line) {
         out(line);
     } else if (same_word(verb, "stack")) {
         decimal_field("stack-used", board_stack_used());
+    } else if (same_word(verb, "put")) {
+        put(line);
+    } else if (same_word(verb, "check")) {
+        check(line);
+    } else if (same_word(verb, "baud")) {
+        baud(line);
     } else {
         put_line("e-[Unknown edgeq verb]");
     }

@@ -1,10 +1,29 @@
 #include "runtime/format.h"
 
 #include "runtime/board.h"
+#include "runtime/checksum.h"
+
+static uint32_t running = CHECKSUM_START;
+
+void sum_start(const char *text, uint32_t length) {
+    running = CHECKSUM_START;
+    for (uint32_t i = 0; i < length; ++i) {
+        running = checksum_add(running, (uint8_t)text[i]);
+    }
+}
+
+uint32_t sum_end(void) {
+    return checksum_end(running);
+}
+
+void put_byte(uint8_t byte) {
+    running = checksum_add(running, byte);
+    board_put(byte);
+}
 
 void put_text(const char *text) {
     while (*text != '\0') {
-        board_put((uint8_t)*text++);
+        put_byte((uint8_t)*text++);
     }
 }
 
@@ -43,9 +62,9 @@ static void put_limbs(uint16_t *limbs, int used, int decimals) {
     }
     while (count > 0) {
         if (count == decimals) {
-            board_put('.');
+            put_byte('.');
         }
-        board_put((uint8_t)digits[--count]);
+        put_byte((uint8_t)digits[--count]);
     }
 }
 
@@ -59,8 +78,8 @@ void put_decimal(uint64_t value) {
 
 void put_hex_byte(uint8_t value) {
     static const char digits[] = "0123456789abcdef";
-    board_put((uint8_t)digits[value >> 4]);
-    board_put((uint8_t)digits[value & 15u]);
+    put_byte((uint8_t)digits[value >> 4]);
+    put_byte((uint8_t)digits[value & 15u]);
 }
 
 void put_hex_word(uint32_t value) {
@@ -91,7 +110,7 @@ void put_fixed3(uint32_t float_bits) {
         return;
     }
     if ((float_bits >> 31) != 0) {
-        board_put('-');
+        put_byte('-');
     }
     if (exponent == 0xFF) {
         put_text("inf");

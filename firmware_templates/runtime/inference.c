@@ -22,6 +22,7 @@ static uint8_t model_arena[MODEL_ARENA_BYTES] __attribute__((aligned(16), used, 
 
 uint8_t input_buffer[BUFFER_BYTES] __attribute__((aligned(4)));
 const uint32_t input_buffer_bytes = BUFFER_BYTES;
+uint32_t input_loaded_bytes;
 
 static uint32_t layer_cycles[MODEL_LAYER_COUNT];
 static uint32_t layer_started;

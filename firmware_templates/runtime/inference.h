@@ -9,6 +9,7 @@
  * inference may overwrite its input's place there (in-place planning); each inference starts from this. */
 extern uint8_t input_buffer[];
 extern const uint32_t input_buffer_bytes;
+extern uint32_t input_loaded_bytes; /* of them, what the last load has filled */
 
 /* Copy the input into the arena and run all layers once.
  * Returns the cycles of the layers alone: the copy is not counted. */

@@ -8,7 +8,9 @@
 #include "runtime/board.h"
 #include "runtime/edgeq.h"
 #include "runtime/format.h"
+#include "runtime/frame.h"
 #include "runtime/inference.h"
+#include "runtime/speed.h"
 #include "runtime/words.h"
 
 /* MLPerf Tiny, benchmark/api/internally_implemented.h: EE_CMD_SIZE, EE_FW_VERSION, EE_CMD_TERMINATOR. */
@@ -22,7 +24,6 @@ static uint32_t command_length; /* COMMAND_CHARACTERS + 1: too long, and the res
 
 static uint32_t load_expected; /* bytes announced by `db load`, 0 when no load is under way */
 static uint32_t load_received;
-static uint32_t loaded_bytes; /* what `db print` prints */
 
 static void timestamp(void) {
     put_text("m-lap-us-");
@@ -35,7 +36,7 @@ static void results(void) {
     put_text("m-results-[");
     for (uint32_t i = 0; i < count; ++i) {
         if (i > 0) {
-            board_put(',');
+            put_byte(',');
         }
         put_fixed3(inference_result_bits(i));
     }
@@ -101,10 +102,10 @@ static void buffer_load(words *line) {
 }
 
 static void buffer_print(void) {
-    for (uint32_t i = 0; i < loaded_bytes; ++i) {
+    for (uint32_t i = 0; i < input_loaded_bytes; ++i) {
         put_text(i % PRINT_BYTES_PER_LINE == 0 ? "m-buffer-" : "-");
         put_hex_byte(input_buffer[i]);
-        if (i % PRINT_BYTES_PER_LINE == PRINT_BYTES_PER_LINE - 1u || i == loaded_bytes - 1u) {
+        if (i % PRINT_BYTES_PER_LINE == PRINT_BYTES_PER_LINE - 1u || i == input_loaded_bytes - 1u) {
             put_line("");
         }
     }
@@ -119,7 +120,7 @@ static void buffer_bytes(const char *digits) {
     for (; digits[length] != '\0'; ++length) {
         if (hex_digit(digits[length]) < 0) {
             put_text("e-[Invalid hex digit '");
-            board_put((uint8_t)digits[length]);
+            put_byte((uint8_t)digits[length]);
             put_line("']");
             return;
         }
@@ -131,7 +132,7 @@ static void buffer_bytes(const char *digits) {
     for (uint32_t i = 0; i < length; i += 2u) {
         input_buffer[load_received++] = (uint8_t)(hex_digit(digits[i]) << 4 | hex_digit(digits[i + 1u]));
         if (load_received == load_expected) { /* the API disregards digits beyond */
-            loaded_bytes = load_expected;
+            input_loaded_bytes = load_expected;
             load_expected = 0;
             put_line("m-load-done");
             return;
@@ -157,7 +158,8 @@ static void help(void) {
     put_line("\r\nname, timestamp, profile, results, help\r\n"
              "db load N; db HH[HH]*; db print\r\n"
              "infer N [W=10]\r\n"
-             "edgeq info; run N; layers; out I OFFSET; stack");
+             "edgeq info; run N; layers; out I OFFSET; stack\r\n"
+             "edgeq put OFFSET COUNT CRC; check COUNT; baud N");
 }
 
 static void profile(void) {
@@ -165,7 +167,8 @@ static void profile(void) {
     put_text_field("m-model", MODEL_NAME);
 }
 
-static void carry_out(words *line) {
+/* 0 where there is no such command. */
+static int carry_out(words *line) {
     const char *word = next_word(line);
     if (same_word(word, "name")) {
         put_text_field("m-name-dut", EDGEQ_VENDOR);
@@ -187,22 +190,42 @@ static void carry_out(words *line) {
         put_text("e-[Unknown command: ");
         put_text(word);
         put_line("]");
+        return 0;
+    }
+    return 1;
+}
+
+static void command_done(void) {
+    if (command_length > COMMAND_CHARACTERS) {
+        put_line("e-[Command too long]");
+        speed_noise();
+        return;
+    }
+    command[command_length] = '\0';
+    sum_start(command, command_length);
+    words line = {command};
+    if (carry_out(&line)) {
+        speed_good();
+    } else if (command_length > 0) { /* hosts send a '%' by itself to get in step */
+        speed_noise();
     }
 }
 
 void protocol_byte(char byte) {
-    if (byte == '%') {
-        if (command_length > COMMAND_CHARACTERS) {
-            put_line("e-[Command too long]");
-        } else {
-            command[command_length] = '\0';
-            words line = {command};
-            carry_out(&line);
+    if (frame_open()) {
+        if (frame_byte((uint8_t)byte)) {
+            put_line("m-ready");
         }
+    } else if (byte == '%') {
+        command_done();
         command_length = 0;
         put_line("m-ready");
+        speed_apply();
     } else if (byte < ' ' || byte > '~') {
-        /* Line ends, which terminal programs send too, and noise: in no command. */
+        /* In no command: line ends, which terminal programs send too, and noise. */
+        if (byte != '\r' && byte != '\n') {
+            speed_noise();
+        }
     } else if (command_length >= COMMAND_CHARACTERS) {
         command_length = COMMAND_CHARACTERS + 1u;
     } else {

@@ -40,6 +40,20 @@ int parse_decimal(const char *word, uint32_t *value) {
     return 1;
 }
 
+int parse_hex_word(const char *word, uint32_t *value) {
+    uint32_t sum = 0;
+    unsigned digits = 0;
+    for (; word[digits] != '\0'; ++digits) {
+        const int digit = hex_digit(word[digits]);
+        if (digit < 0 || digits == 8u) {
+            return 0;
+        }
+        sum = sum << 4 | (uint32_t)digit;
+    }
+    *value = sum;
+    return digits > 0;
+}
+
 int hex_digit(char digit) {
     if (digit >= '0' && digit <= '9') {
         return digit - '0';

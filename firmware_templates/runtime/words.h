@@ -17,6 +17,9 @@ int same_word(const char *word, const char *other);
 /* An unsigned decimal number that fits 32 bits, digits only. Returns 0 where it isn't one. */
 int parse_decimal(const char *word, uint32_t *value);
 
+/* A hexadecimal number of one to eight digits and nothing else. Returns 0 where it isn't one. */
+int parse_hex_word(const char *word, uint32_t *value);
+
 /* 0 to 15, -1 for anything that isn't a hexadecimal digit of either case. */
 int hex_digit(char digit);
 

@@ -44,3 +44,11 @@ uint32_t board_stack_reserved(void) {
 uint32_t board_stack_used(void) {
     return 321;
 }
+
+uint32_t board_max_baud(void) {
+    return 1000000;
+}
+
+void board_set_baud(uint32_t baud) {
+    fprintf(stderr, "baud %u\n", (unsigned)baud);
+}

@@ -21,7 +21,8 @@ Print = Callable[[str, int], str]
 def printed(tmp_path_factory: pytest.TempPathFactory) -> Print:
     """Call one of format.c's functions with an integer; returns what it sent."""
     root = resources.folder("firmware_templates")
-    sources = [root / "runtime" / "format.c", Path(__file__).with_name("capture.c")]
+    runtime = root / "runtime"
+    sources = [runtime / "format.c", runtime / "checksum.c", Path(__file__).with_name("capture.c")]
     library = ctypes.CDLL(
         str(compile_host(sources, tmp_path_factory.mktemp("format") / "format.so", [root], shared=True))
     )

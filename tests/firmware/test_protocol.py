@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,7 +23,7 @@ Talk = Callable[[bytes], list[str]]
 SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g", "-DMODEL_LAYER_HOOK")
 GREETING = 4
 COMMANDS = ["name", "timestamp", "profile", "help", "db", "load", "print", "infer", "results"]
-COMMANDS += ["edgeq", "info", "run", "layers", "out", "stack"]
+COMMANDS += ["edgeq", "info", "run", "layers", "out", "stack", "put", "check", "baud"]
 
 
 @pytest.fixture(scope="session")
@@ -89,6 +90,18 @@ def test_greeting(program: Path) -> None:
         ("edgeq out 0 12", ["e-[No such output bytes]"]),
         ("edgeq out 0 4294967295", ["e-[No such output bytes]"]),
         ("edgeq stack", ["m-edgeq-stack-used-[321]"]),
+        ("edgeq put 0 4", ["e-[Command 'edgeq put' requires an offset, a count and a CRC]"]),
+        ("edgeq put 0 4 123456789", ["e-[Command 'edgeq put' requires an offset, a count and a CRC]"]),
+        ("edgeq put 0 4 12g4", ["e-[Command 'edgeq put' requires an offset, a count and a CRC]"]),
+        ("edgeq put 9 4 0", ["e-[No such input bytes]"]),
+        ("edgeq put 0 0 0", ["e-[No such input bytes]"]),
+        ("edgeq put 4294967295 2 0", ["e-[No such input bytes]"]),
+        ("edgeq check 13", ["e-[No such input bytes]"]),
+        ("edgeq check 0", ["m-edgeq-check-[0,00000000]"]),
+        ("edgeq check 3", [f"m-edgeq-check-[3,{zlib.crc32(bytes(3)):08x}]"]),
+        ("edgeq baud 1000001", ["e-[No such speed]"]),
+        ("edgeq baud 300", ["e-[No such speed]"]),
+        ("edgeq baud 921600", ["m-edgeq-baud-[921600]"]),
         ("x" * 81, ["e-[Command too long]"]),
         ("x" * 500, ["e-[Command too long]"]),
         ("x" * 80, [f"e-[Unknown command: {'x' * 80}]"]),
@@ -124,6 +137,7 @@ def test_info(talk: Talk) -> None:
         "m-edgeq-layers-[2]",
         "m-edgeq-stack-[2048]",
         f"m-edgeq-build-[{BUILD}]",
+        "m-edgeq-max-baud-[1000000]",
         "m-ready",
     ]
 
@@ -198,6 +212,59 @@ def test_cycles_of_the_last_sixteen_runs(talk: Talk) -> None:
 def test_layers(talk: Talk) -> None:
     assert talk(b"edgeq layers%") == ["m-edgeq-layer-[0,0,0]", "m-ready"]
     assert talk(b"edgeq run 1%edgeq layers%")[2:] == ["m-edgeq-layer-[0,100,100]", "m-ready"]
+
+
+def frame(offset: int, data: bytes, *, crc_of: bytes | None = None) -> bytes:
+    header = offset.to_bytes(4, "little") + len(data).to_bytes(4, "little")
+    crc = zlib.crc32(header + (data if crc_of is None else crc_of))
+    escaped = b"".join(b"}" + bytes([b ^ 0x20]) if b in b"%}" else bytes([b]) for b in data)
+    return f"edgeq put {offset} {len(data)} {crc:x}%".encode() + escaped + b"%"
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.binary(min_size=ELEMENTS, max_size=ELEMENTS), cut=st.integers(1, ELEMENTS - 1))
+def test_bytes_arrive_as_they_are(talk: Talk, data: bytes, cut: int) -> None:
+    said = talk(frame(0, data[:cut]) + frame(cut, data[cut:]) + f"edgeq check {ELEMENTS}%db print%".encode())
+    assert said[:4] == ["m-ready", f"m-edgeq-put-[0,{cut}]", "m-ready", "m-ready"]
+    assert said[4:6] == [f"m-edgeq-put-[{cut},{ELEMENTS - cut}]", "m-ready"]
+    assert said[6] == f"m-edgeq-check-[{ELEMENTS},{zlib.crc32(data):08x}]"
+    assert bytes.fromhex("".join(line[len("m-buffer-") :] for line in said[8:-1]).replace("-", "")) == data
+
+
+@pytest.mark.parametrize(
+    ("sent", "answer"),
+    [
+        (frame(0, b"abc", crc_of=b"abd"), "e-[Frame with another CRC]"),
+        (frame(0, b"abcd").replace(b"abcd", b"abd"), "e-[Frame of 3 bytes instead of 4]"),
+        (frame(0, b"abcd").replace(b"abcd", b"abbcd"), "e-[Frame of 5 bytes instead of 4]"),
+        (frame(0, b"abcd").replace(b"put 0", b"put 1"), "e-[Frame with another CRC]"),
+        (frame(0, b"%%%%").replace(b"}\x05", b"\x05", 1), "e-[Frame with another CRC]"),
+    ],
+    ids=["flipped", "lost", "doubled", "another place", "lost escape"],
+)
+def test_a_damaged_frame_is_refused_and_ends_at_its_percent(talk: Talk, sent: bytes, answer: str) -> None:
+    assert talk(sent + b"name%") == ["m-ready", answer, "m-ready", "m-name-dut-[edgeq]", "m-ready"]
+
+
+@pytest.mark.parametrize("command", ["edgeq stack", "edgeq run 40", "edgeq layers", "edgeq nonsense"])
+def test_an_answer_with_a_sum(talk: Talk, command: str) -> None:
+    plain = talk(f"{command}%".encode())[:-1]
+    asked = f"{command} #a7"
+    crc = zlib.crc32((asked + "".join(f"{line}\r\n" for line in plain)).encode())
+    assert talk(f"{asked}%".encode()) == [*plain, f"m-edgeq-sum-[a7,{crc:08x}]", "m-ready"]
+
+
+def test_the_speed_changes_after_the_answer_and_falls_back_when_the_host_does_not_follow(program: Path) -> None:
+    def speeds(sent: bytes) -> list[bytes]:
+        done = subprocess.run([program], input=sent, capture_output=True, timeout=30, check=True)
+        return done.stderr.splitlines()
+
+    assert speeds(b"edgeq baud 921600%name%") == [b"baud 921600"]
+    assert speeds(b"edgeq baud 921600%\r\nname%\x00name%") == [b"baud 921600"]
+    assert speeds(b"edgeq baud 921600%\x00\xe0name%") == [b"baud 921600", b"baud 115200"]
+    assert speeds(b"edgeq baud 921600%" + frame(0, b"\x00\xe0\x80") + b"name%") == [b"baud 921600"]
+    assert speeds(b"edgeq baud 921600%nome%nume%name%") == [b"baud 921600", b"baud 115200"]
+    assert speeds(b"\x00\x00\x00name%") == []
 
 
 NUMBERS = ["0", "1", "2", "3", "12", "13", "ff", "00ff", "0g", "4294967295", "99999999999", "-1"]
