@@ -28,6 +28,7 @@ _PIPELINE = (
     "check_budgets",
     "convert",
     "deploy",
+    "evaluate",
     "export",
     "flash",
     "generate",

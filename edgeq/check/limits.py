@@ -35,7 +35,8 @@ class Limits:
         max_latency_ms, max_energy_uj: of one inference; estimated, where that can be.
         max_ram_bytes, max_flash_bytes: of the whole firmware, as `edgeq check` counts it.
         min_accuracy: share of right answers, 0 to 1; needs `report`.
-        report: what `edgeq convert --labels … --json` printed for this model, relative to the budget file.
+        report: what `edgeq evaluate --json` or `edgeq convert --labels … --json` printed for this model, by its path
+            from the budget file.
     """
 
     model: str
@@ -211,20 +212,34 @@ def _accuracy(limits: Limits, sha256: str, folder: Path) -> Finding:
 
     assert limits.min_accuracy is not None
     if not limits.report:
-        return unknown("needs `report`: what `edgeq convert --labels … --json` printed")
+        return unknown("needs `report`: what `edgeq evaluate --labels … --json` printed")
     path = folder / limits.report
     try:
         body = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as failed:
         raise BudgetFileError(f"the report can't be read: {failed}", where=str(path)) from failed
-    if _inside(body, "check", "model", "sha256") != sha256:
+    evaluated = _inside(body, "command") == "evaluate"
+    if _inside(body, *(() if evaluated else ("check",)), "model", "sha256") != sha256:
         return unknown(f"{limits.report} is of another file than this model")
-    value = _inside(body, "evaluation", "accuracy", "quantized_model")
+    if evaluated and _inside(body, "metric", "higher_is_better") is not True:
+        return unknown(f"{limits.report} has no share of right answers, but '{_inside(body, 'metric', 'name')}'")
+    value = _inside(body, *(("score", "value") if evaluated else ("evaluation", "accuracy", "quantized_model")))
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return unknown(f"{limits.report} has no accuracy: convert with --labels")
-    samples = _inside(body, "evaluation", "accuracy", "samples")
+        return unknown(f"{limits.report} has no accuracy: give the labels too")
+    samples = _inside(body, *(("samples",) if evaluated else ("evaluation", "accuracy", "samples")))
     status: Status = "within" if value >= limits.min_accuracy else "exceeded"
-    return Finding("min_accuracy", status, float(value), limits.min_accuracy, None, f"on {samples} samples")
+    note = f"on {samples} samples" + _surroundings(body, limits.min_accuracy)
+    word = _inside(body, "provenance") if evaluated else None
+    provenance: Provenance | None = word if word in ("measured", "simulated") else None
+    return Finding("min_accuracy", status, float(value), limits.min_accuracy, provenance, note)
+
+
+def _surroundings(body: Any, limit: float) -> str:
+    """What to add where the limit lies inside the interval of an evaluation."""
+    low, high = _inside(body, "score", "low"), _inside(body, "score", "high")
+    if isinstance(low, int | float) and isinstance(high, int | float) and low <= limit <= high:
+        return f", 95 % interval {low:.3f} to {high:.3f}: the limit is inside, more samples would tell"
+    return ""
 
 
 def _inside(body: Any, *keys: str) -> object:

@@ -6,6 +6,7 @@
     Model      → build → Firmware                  (kernels, memory, codegen, toolchains)
     image      → flash → FlashResult               (runners)
     device     → profile → Measurement             (measure)
+    Model + labels → evaluate → AccuracyReport     (measure; `edgeq.pipeline.accuracy`)
 
 Nothing here prints or reads the environment; progress goes to a listener. Rooms are imported where they are
 used, so that `check` never loads what only `profile` needs.
@@ -24,6 +25,7 @@ from edgeq import target as targets
 from edgeq.errors import UsageError
 from edgeq.events import Listener, silent
 from edgeq.graph import Graph
+from edgeq.pipeline.accuracy import evaluate as evaluate
 from edgeq.target import Target
 
 if TYPE_CHECKING:
