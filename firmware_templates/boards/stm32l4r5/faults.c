@@ -16,6 +16,11 @@ static const char *const fault_names[] = {"NMI", "HardFault", "MemManage", "BusF
 __attribute__((used, noreturn)) void fault_report(const exception_frame *frame);
 void fault_report(const exception_frame *frame) {
     const uint32_t exception = SCB_ICSR & 0x1FFu;
+    /* After a stack overflow the frame couldn't be pushed and isn't there to be read. It is read before anything is
+     * called: this stack begins where the old one did, and grows over it. */
+    const int framed = (uintptr_t)frame >= (uintptr_t)_stack_limit && (uintptr_t)(frame + 1) <= (uintptr_t)_stack_top;
+    const uint32_t pc = framed ? frame->pc : 0;
+    const uint32_t lr = framed ? frame->lr : 0;
     put_text("\r\ne-[");
     if (exception >= 2u && exception <= 6u) {
         put_text(fault_names[exception - 2u]);
@@ -23,12 +28,11 @@ void fault_report(const exception_frame *frame) {
         put_text(exception < 16u ? "Exception " : "Interrupt ");
         put_decimal(exception < 16u ? exception : exception - 16u);
     }
-    /* After a stack overflow the frame couldn't be pushed and isn't there to be read. */
-    if ((uintptr_t)frame >= (uintptr_t)_stack_limit && (uintptr_t)(frame + 1) <= (uintptr_t)_stack_top) {
+    if (framed) {
         put_text(" pc=0x");
-        put_hex_word(frame->pc);
+        put_hex_word(pc);
         put_text(" lr=0x");
-        put_hex_word(frame->lr);
+        put_hex_word(lr);
     } else {
         put_text(" stack overflow sp=0x");
         put_hex_word((uint32_t)(uintptr_t)frame);
