@@ -27,6 +27,7 @@ _NUMPY = {
     "uint16_t": np.uint16,
     "int32_t": np.int32,
     "uint32_t": np.uint32,
+    "int64_t": np.int64,
     "float": np.float32,
 }
 _SECTIONS = {"weights": "WEIGHTS", "parameters": "PARAMETERS"}
@@ -201,7 +202,7 @@ def _layer(graph: Graph, step: Step, plan: MemoryPlan) -> _LayerText:
         fields = tuple((name, _fill(value, symbols)) for name, value in call.fields.items())
         params.append(_ParamsText(symbol, call.struct, fields))
         arguments = [f"&{symbol}", *(_fill(a, {**pointers, **symbols}) for a in call.arguments)]
-        calls.append(f"{step.kernel.symbol}({', '.join(arguments)});")
+        calls.append(f"{call.symbol or step.kernel.symbol}({', '.join(arguments)});")
     if step.lowering.alias:
         calls.append(f"/* {_c_string(graph.label(step.op))}: its output is its input's memory */")
     comment = f"{_c_string(graph.label(step.op))}, {step.lowering.macs} MACs"
@@ -222,6 +223,8 @@ def _constant(prefix: str, constant: Constant) -> _ConstantText:
     values = np.frombuffer(constant.data, np.dtype(_NUMPY[constant.c_type]).newbyteorder("<"))
     if constant.c_type == "int32_t":  # INT32_MIN has no literal of its own type in C
         words = ["(-2147483647 - 1)" if v == -(1 << 31) else str(v) for v in values.tolist()]
+    elif constant.c_type == "int64_t":
+        words = ["(-INT64_C(9223372036854775807) - 1)" if v == -(1 << 63) else f"INT64_C({v})" for v in values.tolist()]
     elif constant.c_type == "float":
         words = [f"{v.hex()}f" for v in values.tolist()]
     else:

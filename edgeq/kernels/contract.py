@@ -45,7 +45,7 @@ class Constant:
     """
 
     name: str
-    c_type: Literal["int8_t", "uint8_t", "int16_t", "uint16_t", "int32_t", "uint32_t", "float"]
+    c_type: Literal["int8_t", "uint8_t", "int16_t", "uint16_t", "int32_t", "uint32_t", "int64_t", "float"]
     data: bytes
     section: Literal["weights", "parameters"] = "weights"
 
@@ -59,11 +59,13 @@ class Call:
             `const void *` and `void *`), `{const:NAME}` for a constant of the lowering.
         struct: C type of the parameter struct, passed by address as the first argument.
         fields: the struct's members as C expressions (the same placeholders for constants).
+        symbol: another function than the row's, where one operator takes several.
     """
 
     arguments: tuple[str, ...]
     struct: str
     fields: Mapping[str, str]
+    symbol: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,9 +97,10 @@ class Lowering:
         scratch_bytes: int = 0,
         in_place: tuple[int, ...] = (),
         macs: int = 0,
+        symbol: str = "",
     ) -> Lowering:
         """The usual case: a single call."""
-        call = Call(arguments, struct, MappingProxyType(dict(fields)))
+        call = Call(arguments, struct, MappingProxyType(dict(fields)), symbol)
         return cls((call,), constants, scratch_bytes, in_place, macs=macs)
 
 
@@ -138,15 +141,20 @@ class Kernel:
             kept: rules that the operator is known to keep; those found to hold are added, so that rows which
                 share rules don't check them anew.
         """
-        for rule in self.rules:
+        broken = self.broken(graph, op, kept)
+        return () if broken is None else (broken[1],)
+
+    def broken(self, graph: Graph, op: Op, kept: set[Rule] | None = None) -> tuple[int, Violation] | None:
+        """The first rule that this operator breaks, with its place among the rules; None when it keeps all."""
+        for place, rule in enumerate(self.rules):
             if kept is not None and rule in kept:
                 continue
             facts = rule(graph, op)
             if facts is None and kept is not None:
                 kept.add(rule)
             if facts is not None:
-                return (Violation(rule.__name__, describe(rule, facts), facts),)
-        return ()
+                return place, Violation(rule.__name__, describe(rule, facts), facts)
+        return None
 
 
 def describe(rule: Callable[..., Facts | None], facts: Facts) -> str:

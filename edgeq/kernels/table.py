@@ -41,7 +41,7 @@ class Choice:
 
     Attributes:
         kernel: None when no row can serve it.
-        violations: then, what stands in the way (of the portable row, which asks least).
+        violations: then, what stands in the way of the row that came nearest: whose types are the operator's.
     """
 
     kernel: Kernel | None
@@ -68,13 +68,17 @@ def choose_for(graph: Graph, op: Op, isa: Sequence[str]) -> Choice:
         message = f"{name} has no kernel; edgeq has {known}"
         return Choice(None, (Violation("operator_has_a_kernel", message, {"op": name}),))
     kept: set[Rule] = set()
+    furthest = -2
     for kernel in rows:
         if op.version > kernel.max_version:
             message = f"version {op.version} of {op.kind} is newer than the {kernel.max_version} that edgeq knows"
             facts = {"version": op.version, "known": kernel.max_version}
-            violations = (Violation("version_is_known", message, facts),)
-            continue
-        violations = kernel.violations(graph, op, kept)
-        if not violations:
-            return Choice(kernel)
+            found = -1, Violation("version_is_known", message, facts)
+        else:
+            broken = kernel.broken(graph, op, kept)
+            if broken is None:
+                return Choice(kernel)
+            found = broken
+        if found[0] >= furthest:
+            furthest, violations = found[0], (found[1],)
     return Choice(None, violations)

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from conformance.machine import Machine
+from conformance.machine import Loaded, Machine
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from edgeq.graph import DType, Graph
 from edgeq.kernels import choose
 from edgeq.reference import Reference
+from edgeq.target import Core
 from edgeq.tflite import parse
 
 Array = npt.NDArray[Any]
@@ -69,48 +70,86 @@ def held(machine: Machine, case: Case, seed: int = 0) -> int:
     Returns:
         The number of runs.
     """
+    loaded = machine.load(parse(case.model, name="case"))
+    try:
+        return _compare(loaded, case, seed)
+    finally:
+        loaded.close()
+
+
+def _compare(loaded: Loaded, case: Case, seed: int) -> int:
     graph = parse(case.model, name="case")
     reference = Reference(case.model, graph, engine="tflite-runtime")
     runs = case.inputs or fill(graph, seed)
-    expected = [reference.run(inputs) for inputs in runs]
-    loaded = machine.load(graph)
-    try:
-        for number, (inputs, wanted) in enumerate(zip(runs, expected, strict=True)):
-            got = loaded.run(inputs)
-            for position, (a, b) in enumerate(zip(got, wanted, strict=True)):
-                if a.tobytes() == b.tobytes():
-                    continue
-                where = np.flatnonzero(a.reshape(-1) != b.reshape(-1))
-                kernels = [step.kernel.symbol for step in loaded.program.steps]
-                raise AssertionError(
-                    f"{where.size} of {a.size} elements of output {position} in run {number} differ ({kernels}): at "
-                    f"{where[:8]} got {a.reshape(-1)[where[:8]]}, reference {b.reshape(-1)[where[:8]]}; {case.about}"
-                )
-    finally:
-        loaded.close()
+    for number, inputs in enumerate(runs):
+        wanted = reference.run(inputs)
+        got = loaded.run(inputs)
+        for position, (a, b) in enumerate(zip(got, wanted, strict=True)):
+            if a.tobytes() == b.tobytes():
+                continue
+            where = np.flatnonzero(a.reshape(-1) != b.reshape(-1))
+            kernels = [step.kernel.symbol for step in loaded.program.steps]
+            raise AssertionError(
+                f"{where.size} of {a.size} elements of output {position} in run {number} differ ({kernels}): at "
+                f"{where[:8]} got {a.reshape(-1)[where[:8]]}, reference {b.reshape(-1)[where[:8]]}; {case.about}"
+            )
     return len(runs)
 
 
-def hold(machine: Machine, strategy: st.SearchStrategy[Case], examples: int) -> None:
-    """Hold `examples` cases of a strategy, those that the kernel table accepts, against the reference; the same each
-    time."""
+def drawn(strategy: st.SearchStrategy[Case], examples: int, core: Core) -> list[tuple[Case, int]]:
+    """`examples` cases of a strategy that the kernel table accepts, each with a seed; the same each time."""
+    found: list[tuple[Case, int]] = []
 
-    @settings(
+    @_settings(examples, Phase.explicit, Phase.generate)
+    @given(strategy, st.integers(0, 2**16))
+    def each(case: Case, seed: int) -> None:
+        graph = parse(case.model)
+        assume(all(choose(graph, op, core).kernel for op in graph.ops))  # scales that a rule refuses
+        found.append((case, seed))
+
+    each()
+    return found
+
+
+def hold(machine: Machine, strategy: st.SearchStrategy[Case], examples: int) -> None:
+    """Hold `examples` cases of a strategy against the reference, all compiled together.
+
+    When one fails, they are run again one by one, so that hypothesis can show the smallest.
+    """
+    cases = drawn(strategy, examples, machine.core)
+    loaded = machine.load_many([parse(case.model, name="case") for case, _ in cases])
+    try:
+        for model, (case, seed) in zip(loaded, cases, strict=True):
+            _compare(model, case, seed)
+    except AssertionError:
+        _shrunk(machine, strategy, examples)
+        raise
+    finally:
+        for model in loaded:
+            model.close()
+
+
+def _shrunk(machine: Machine, strategy: st.SearchStrategy[Case], examples: int) -> None:
+    @_settings(examples, Phase.explicit, Phase.generate, Phase.shrink)
+    @given(strategy, st.integers(0, 2**16))
+    def each(case: Case, seed: int) -> None:
+        graph = parse(case.model)
+        assume(all(choose(graph, op, machine.core).kernel for op in graph.ops))
+        held(machine, case, seed)
+
+    each()
+
+
+def _settings(examples: int, *phases: Phase) -> settings:
+    return settings(
         max_examples=examples,
         derandomize=True,
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
-        phases=(Phase.explicit, Phase.generate, Phase.shrink),
+        phases=phases,
         print_blob=False,
     )
-    @given(strategy, st.integers(0, 2**16))
-    def each(case: Case, seed: int) -> None:
-        graph = parse(case.model)
-        assume(all(choose(graph, op, machine.core).kernel for op in graph.ops))  # scales that a rule refuses
-        held(machine, case, seed)
-
-    each()
 
 
 def float32(value: float) -> float:

@@ -1,6 +1,6 @@
 """Machines that run generated code: this computer, and the bare core of a microcontroller in an emulator.
 
-Both compile all kernels once and only `model.c` for each case. The arena lies between guard bytes and is
+Both compile all kernels once, and the models of many cases as one file. The arena lies between guard bytes and is
 filled with junk before each run, so that a kernel that writes outside of it, or reads what it hasn't
 written, shows.
 """
@@ -23,6 +23,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from conformance.batch import joined
 
 from edgeq import resources, target
 from edgeq.codegen import model_files
@@ -36,7 +37,7 @@ from edgeq.target import Core, Target
 Array = npt.NDArray[Any]
 
 _GUARD = 256
-_STRICT = ("-std=c11", "-Wall", "-Wextra", "-Werror")
+_STRICT = ("-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Werror")
 _TARGET = "nucleo-l4r5zi"
 
 
@@ -58,6 +59,10 @@ class Machine(Protocol):
         Raises:
             UnsupportedError: a rule of the kernel table refuses an operator.
         """
+        ...
+
+    def load_many(self, graphs: Sequence[Graph]) -> Sequence[Loaded]:
+        """The same for several, compiled together."""
         ...
 
 
@@ -173,26 +178,41 @@ class HostMachine:
 
     def load(self, graph: Graph) -> HostModel:
         """See Machine."""
-        program, plan, files = generate(graph, self.core)
+        return self.load_many([graph])[0]
+
+    def load_many(self, graphs: Sequence[Graph]) -> list[HostModel]:
+        """See Machine."""
+        made = [generate(graph, self.core) for graph in graphs]
         self._count += 1
-        folder = self._folder / f"case{self._count}"
-        _write({k: v for k, v in files.items() if k.endswith(".h") or k == "model.c"}, folder)
-        output = folder / "model.so"
+        folder = self._folder / f"batch{self._count}"
+        source, kernels = joined([files for _, _, files in made])
+        _write({**kernels, "batch.c": source}, folder)
+        output = folder / "batch.so"
         flags = (*_STRICT, "-O0", "-shared", "-fPIC", "-Wl,-Bsymbolic")
-        _run([*self._cc, *flags, "-I.", "model.c", *self._kernels.objects(files), "-o", output], folder)
-        return HostModel(graph, program, plan, output, folder)
+        _run([*self._cc, *flags, "-I.", "batch.c", *self._kernels.objects(kernels), "-o", output], folder)
+        library: Any = ctypes.CDLL(str(output))
+        shutil.rmtree(folder, ignore_errors=True)
+        users = [len(graphs)]
+        return [
+            HostModel(graph, program, plan, library, i, users)
+            for i, (graph, (program, plan, _)) in enumerate(zip(graphs, made, strict=True))
+        ]
 
 
 class HostModel:
-    """A shared library made from a model."""
+    """A model in a shared library, which may hold others."""
 
-    def __init__(self, graph: Graph, program: Program, plan: MemoryPlan, library: Path, folder: Path) -> None:
+    def __init__(
+        self, graph: Graph, program: Program, plan: MemoryPlan, library: Any, number: int, users: list[int]
+    ) -> None:
         self.graph = graph
         self.program = program
-        self._folder = folder
-        self._library: Any = ctypes.CDLL(str(library))
-        self._library.model_input.restype = ctypes.c_void_p
-        self._library.model_output.restype = ctypes.c_void_p
+        self._library = library
+        self._users = users
+        self._input, self._output, self._invoke = (
+            library[f"c{number}_model_{name}"] for name in ("input", "output", "invoke")
+        )
+        self._input.restype = self._output.restype = ctypes.c_void_p
         self._arena = _Arena(plan.arena_bytes)
         self._runs = 0
 
@@ -203,20 +223,21 @@ class HostModel:
         base = ctypes.c_void_p(self._arena.address)
         for i, array in enumerate(inputs):
             data = np.ascontiguousarray(array).tobytes()
-            ctypes.memmove(self._library.model_input(base, i), data, len(data))
-        self._library.model_invoke(base)
+            ctypes.memmove(self._input(base, i), data, len(data))
+        self._invoke(base)
         self._arena.check()
         outputs = []
         for i, index in enumerate(self.graph.outputs):
             tensor = self.graph.tensors[index]
-            data = ctypes.string_at(self._library.model_output(base, i), tensor.size_bytes)
+            data = ctypes.string_at(self._output(base, i), tensor.size_bytes)
             outputs.append(np.frombuffer(data, tensor.dtype.numpy).reshape(tensor.shape))
         return outputs
 
     def close(self) -> None:
-        """See Loaded."""
-        _ctypes.dlclose(self._library._handle)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """See Loaded. The library goes with the last of its models."""
+        self._users[0] -= 1
+        if not self._users[0]:
+            _ctypes.dlclose(self._library._handle)
 
 
 class SanitizedMachine:
@@ -240,30 +261,46 @@ class SanitizedMachine:
 
     def load(self, graph: Graph) -> SanitizedModel:
         """See Machine."""
-        program, _, files = generate(graph, self.core)
+        return self.load_many([graph])[0]
+
+    def load_many(self, graphs: Sequence[Graph]) -> list[SanitizedModel]:
+        """See Machine."""
+        made = [generate(graph, self.core) for graph in graphs]
         self._count += 1
-        folder = self._folder / f"case{self._count}"
-        _write({k: v for k, v in files.items() if k.endswith(".h") or k == "model.c"}, folder)
-        (folder / "main.c").write_text(_MAIN)
-        output = folder / "model"
-        _run([*self._cc, "-I.", "main.c", "model.c", *self._kernels.objects(files), "-o", output], folder)
-        return SanitizedModel(graph, program, output, folder)
+        folder = self._folder / f"batch{self._count}"
+        source, kernels = joined([files for _, _, files in made])
+        rows = "".join(_ROW.replace("$", f"c{i}_") for i in range(len(graphs)))
+        _write({**kernels, "batch.c": source + _MAIN.replace("ROWS", rows).encode()}, folder)
+        output = folder / "batch"
+        _run([*self._cc, "-I.", "batch.c", *self._kernels.objects(kernels), "-o", output], folder)
+        return [SanitizedModel(graph, made[i][0], output, i) for i, graph in enumerate(graphs)]
 
 
+_ROW = "{$MODEL_ARENA_BYTES, $MODEL_INPUT_COUNT, $MODEL_OUTPUT_COUNT, $model_input, $model_output, $model_invoke},\n"
 _MAIN = """
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "model.h"
-int main(void) {
-  uint8_t *arena = aligned_alloc(16, MODEL_ARENA_BYTES);
-  memset(arena, 0xA5, MODEL_ARENA_BYTES);
-  for (unsigned i = 0; i < MODEL_INPUT_COUNT; ++i) {
-    if (fread(model_input(arena, i), 1, model_inputs[i].bytes, stdin) != model_inputs[i].bytes) return 2;
+static const struct {
+  size_t arena_bytes;
+  unsigned inputs, outputs;
+  int8_t *(*input)(uint8_t *arena, unsigned i);
+  const int8_t *(*output)(const uint8_t *arena, unsigned i);
+  void (*invoke)(uint8_t *arena);
+} models[] = {
+ROWS};
+/* arguments: the model's number, the bytes of its inputs, then of its outputs */
+int main(int argc, char **argv) {
+  const int number = atoi(argv[1]), inputs = (int)models[number].inputs;
+  uint8_t *arena = aligned_alloc(16, models[number].arena_bytes);
+  memset(arena, 0xA5, models[number].arena_bytes);
+  for (int i = 0; i < inputs; ++i) {
+    const size_t bytes = (size_t)atol(argv[2 + i]);
+    if (fread(models[number].input(arena, (unsigned)i), 1, bytes, stdin) != bytes) return 2;
   }
-  model_invoke(arena);
-  for (unsigned i = 0; i < MODEL_OUTPUT_COUNT; ++i) {
-    fwrite(model_output(arena, i), 1, model_outputs[i].bytes, stdout);
+  models[number].invoke(arena);
+  for (int i = 2 + inputs; i < argc; ++i) {
+    fwrite(models[number].output(arena, (unsigned)(i - 2 - inputs)), 1, (size_t)atol(argv[i]), stdout);
   }
   free(arena);
   return 0;
@@ -272,18 +309,20 @@ int main(void) {
 
 
 class SanitizedModel:
-    """A program made from a model."""
+    """A model in a program, which may hold others."""
 
-    def __init__(self, graph: Graph, program: Program, path: Path, folder: Path) -> None:
+    def __init__(self, graph: Graph, program: Program, path: Path, number: int) -> None:
         self.graph = graph
         self.program = program
         self._path = path
-        self._folder = folder
+        self._number = number
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """See Loaded."""
         data = b"".join(np.ascontiguousarray(a).tobytes() for a in inputs)
-        done = subprocess.run([self._path], input=data, capture_output=True, timeout=60, check=False)
+        ends = [self.graph.tensors[i].size_bytes for i in (*self.graph.inputs, *self.graph.outputs)]
+        argv = [str(self._path), str(self._number), *map(str, ends)]
+        done = subprocess.run(argv, input=data, capture_output=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr.decode(errors="replace")[-3000:]
         outputs, start = [], 0
         for index in self.graph.outputs:
@@ -294,8 +333,7 @@ class SanitizedModel:
         return outputs
 
     def close(self) -> None:
-        """See Loaded."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """See Loaded. The program stays until the session's end."""
 
 
 _FLASH, _RAM, _STACK, _RETURN = 0x0800_0000, 0x2000_0000, 0x3000_0000, 0x0700_0000
@@ -353,23 +391,32 @@ class CoreMachine:
 
     def load(self, graph: Graph) -> CoreModel:
         """See Machine."""
-        program, plan, files = generate(graph, self.core)
+        return self.load_many([graph])[0]
+
+    def load_many(self, graphs: Sequence[Graph]) -> list[CoreModel]:
+        """See Machine."""
+        made = [generate(graph, self.core) for graph in graphs]
         self._count += 1
-        folder = self._folder / f"case{self._count}"
-        _write({k: v for k, v in files.items() if k.endswith(".h") or k == "model.c"}, folder)
-        output = folder / "model.elf"
-        link = ("-nostdlib", "-Wl,--gc-sections", "-Wl,--entry=model_invoke", "-T", self._folder / "link.ld")
-        objects = self._kernels.objects({**files, **self._libc})
+        folder = self._folder / f"batch{self._count}"
+        source, kernels = joined([files for _, _, files in made])
+        _write({**kernels, "batch.c": source}, folder)
+        output = folder / "batch.elf"
+        kept = [f"-Wl,--undefined=c{i}_model_invoke" for i in range(len(graphs))]
+        link = ("-nostdlib", "-Wl,--gc-sections", "-Wl,--entry=c0_model_invoke", *kept, "-T", self._folder / "link.ld")
+        objects = self._kernels.objects({**kernels, **self._libc})
         libgcc = ("-lgcc",) if self._gcc else ()
-        _run([*self._cc, *link, "-I.", "model.c", *objects, *libgcc, "-o", output], folder)
-        content = output.read_bytes()
+        _run([*self._cc, *link, "-I.", "batch.c", *objects, *libgcc, "-o", output], folder)
+        image = _image(output.read_bytes())
         shutil.rmtree(folder, ignore_errors=True)
-        return CoreModel(graph, program, plan, content, self._watch)
+        return [
+            CoreModel(graph, program, plan, image, f"c{i}_model_invoke", self._watch)
+            for i, (graph, (program, plan, _)) in enumerate(zip(graphs, made, strict=True))
+        ]
 
 
 @dataclass(frozen=True)
 class _Image:
-    entry: int
+    functions: dict[str, int]
     segments: tuple[tuple[int, bytes], ...]
 
 
@@ -377,9 +424,10 @@ def _image(elf: bytes) -> _Image:
     from elftools.elf.elffile import ELFFile
 
     file = ELFFile(io.BytesIO(elf))
-    (symbol,) = file.get_section_by_name(".symtab").get_symbol_by_name("model_invoke")
+    symbols = file.get_section_by_name(".symtab").iter_symbols()
+    functions = {s.name: s["st_value"] | 1 for s in symbols if s["st_info"]["type"] == "STT_FUNC"}
     segments = tuple((s["p_vaddr"], s.data()) for s in file.iter_segments() if s["p_type"] == "PT_LOAD")
-    return _Image(symbol["st_value"] | 1, segments)
+    return _Image(functions, segments)
 
 
 class CoreModel:
@@ -388,15 +436,16 @@ class CoreModel:
     Its arena starts at the second guard's end in RAM; whatever lies beyond what is mapped faults.
     """
 
-    def __init__(self, graph: Graph, program: Program, plan: MemoryPlan, elf: bytes, watch: bool) -> None:
+    def __init__(
+        self, graph: Graph, program: Program, plan: MemoryPlan, image: _Image, entry: str, watch: bool
+    ) -> None:
         import unicorn
         from unicorn import arm_const as arm
 
         self.graph = graph
         self.program = program
         self._plan = plan
-        image = _image(elf)
-        self._entry = image.entry
+        self._entry = image.functions[entry]
         self._uc = uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
         uc.ctl_set_cpu_model(arm.UC_CPU_ARM_CORTEX_M4)
         uc.mem_map(_RETURN, 4096)
