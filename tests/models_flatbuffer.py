@@ -64,7 +64,7 @@ class T:
     scale: float | Sequence[float] | None = None
     zero_point: int | Sequence[int] | None = 0
     axis: int = 0
-    data: npt.ArrayLike | bytes | None = None
+    data: npt.ArrayLike | bytes | None = field(default=None, repr=False)
     name: str = ""
     shape_signature: Sequence[int] | None = None
     is_variable: bool = False

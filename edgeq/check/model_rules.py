@@ -76,8 +76,8 @@ def not_uint8(graph: Graph, refused: Refused) -> Facts | None:
 
 
 def not_int16(graph: Graph, refused: Refused) -> Facts | None:
-    """Its activations are int16 (16x8 quantization): {operators} operators compute in INT16 ({names}), and edgeq's
-    kernels compute in int8. Convert the float model again with `edgeq convert`."""
+    """Its activations are int16 (16x8 quantization), for which {operators} of its operators have no kernel ({names}).
+    Convert the float model again with `edgeq convert`, to int8."""
     found = [op for op in _computing(graph) if op.index in refused and _first_dtype(graph, op) is DType.INT16]
     if not found:
         return None

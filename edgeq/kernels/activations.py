@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgeq.graph import Graph, Op
+from edgeq.graph import DType, Graph, Op
 from edgeq.kernels import arithmetic, rules
 from edgeq.kernels.contract import Facts, Kernel, Lowering
-from edgeq.kernels.convolution import INT8
 from edgeq.kernels.rescale import lower_rescale
+from edgeq.kernels.types import SUFFIX
 
 
 def size_is_kept(graph: Graph, op: Op) -> Facts | None:
@@ -26,18 +26,18 @@ def _lower(graph: Graph, op: Op) -> Lowering:
     return lower_rescale(inp, out, factor, arithmetic.activation_range(op.kind, out))
 
 
-def _row(op: str, max_version: int) -> Kernel:
+def _row(op: str, max_version: int, dtype: DType = DType.INT8) -> Kernel:
     return Kernel(
-        symbol="edgeq_rescale_s8",
+        symbol=f"edgeq_rescale_{SUFFIX[dtype]}",
         op=op,
-        types="int8",
+        types=dtype.value.lower(),
         max_version=max_version,
-        sources=("portable/rescale.c",),
+        sources=("portable/rescale_s16.c" if dtype is DType.INT16 else "portable/rescale.c",),
         rules=(
             rules.arity(1, 1),
             rules.shapes_are_static,
             rules.nothing_is_empty,
-            rules.types((INT8,), INT8),
+            rules.types(((dtype,),), (dtype,)),
             size_is_kept,
             rules.quantization_is_usable(0),
             rules.factor_is_defined(0),
@@ -49,4 +49,10 @@ def _row(op: str, max_version: int) -> Kernel:
     )
 
 
-KERNELS = (_row("RELU", 3), _row("RELU6", 3), _row("RELU_N1_TO_1", 2))
+KERNELS = (
+    _row("RELU", 3),
+    _row("RELU6", 3),
+    _row("RELU_N1_TO_1", 2),
+    _row("RELU", 4, DType.INT16),
+    _row("RELU6", 4, DType.INT16),
+)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeq.graph import QuantParams, Tensor
+from edgeq.kernels.types import LIMITS
 
 INT8_MIN, INT8_MAX = -128, 127
 
@@ -90,8 +91,9 @@ def fully_connected_multiplier(inp: Tensor, weights: Tensor, out: Tensor) -> Mul
     return quantize_multiplier(product / float(scale_of(out)))
 
 
-def activation_range(activation: str, out: Tensor, low: int = INT8_MIN, high: int = INT8_MAX) -> tuple[int, int]:
+def activation_range(activation: str, out: Tensor) -> tuple[int, int]:
     """The clamp of a fused activation in the output's own quantization (CalculateActivationRangeQuantized)."""
+    low, high = LIMITS.get(out.dtype, (INT8_MIN, INT8_MAX))
     scale, zero = scale_of(out), zero_point_of(out)
 
     def quantized(real: float) -> int:

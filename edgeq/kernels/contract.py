@@ -145,7 +145,7 @@ class Kernel:
         return () if broken is None else (broken[1],)
 
     def broken(self, graph: Graph, op: Op, kept: set[Rule] | None = None) -> tuple[int, Violation] | None:
-        """The first rule that this operator breaks, with its place among the rules; None when it keeps all."""
+        """The first rule that this operator breaks, with how many it keeps before that; None when it keeps all."""
         for place, rule in enumerate(self.rules):
             if kept is not None and rule in kept:
                 continue

@@ -10,11 +10,9 @@ from edgeq.graph import DType, Graph, Op
 from edgeq.kernels import arithmetic, rules
 from edgeq.kernels.activations import size_is_kept
 from edgeq.kernels.contract import Call, Constant, Facts, Kernel, Lowering
-from edgeq.kernels.convolution import INT8
+from edgeq.kernels.types import INDEX, MOVED
 
 _RANK = 6
-_ANY = (DType.INT8, DType.UINT8, DType.INT16, DType.INT32, DType.FLOAT32, DType.BOOL)
-_INDEX = (DType.INT32, DType.INT64)
 
 
 def type_is_kept(graph: Graph, op: Op) -> Facts | None:
@@ -57,8 +55,8 @@ def _lower_pad(graph: Graph, op: Op) -> Lowering:
             "size": six(inp.shape, 1),
             "before": six(before, 0),
             "out_size": six(out.shape, 1),
-            "item_bytes": "1",
-            "value": str(arithmetic.zero_point_of(out)),
+            "item_bytes": str(out.dtype.bits // 8),
+            "value": str(arithmetic.zero_point_of(out) if out.quant is not None else 0),
         },
     )
 
@@ -88,10 +86,12 @@ def parts_fit(graph: Graph, op: Op) -> Facts | None:
 
 def parts_share_quantization(graph: Graph, op: Op) -> Facts | None:
     """Input '{tensor}' has scale {scale} and zero point {zero_point}, the output {out_scale} and {out_zero_point};
-    TensorFlow Lite's int8 CONCATENATION needs the same everywhere: convert the model again."""
+    TensorFlow Lite's CONCATENATION of integers needs the same everywhere: convert the model again."""
     out = graph.output_of(op)
     for index in op.inputs:
         tensor = graph.tensors[index]
+        if tensor.quant is None or out.quant is None:
+            continue
         same_scale = arithmetic.scale_of(tensor) == arithmetic.scale_of(out)
         if not same_scale or arithmetic.zero_point_of(tensor) != arithmetic.zero_point_of(out):
             return {
@@ -110,29 +110,42 @@ def no_fused_activation(graph: Graph, op: Op) -> Facts | None:
     return None if activation == "NONE" else {"activation": activation, "kind": op.kind}
 
 
-def parts_are_quantized(graph: Graph, op: Op) -> Facts | None:
+def parts_have_one_type(graph: Graph, op: Op) -> Facts | None:
+    """Input '{tensor}' is {in_dtype}, the output {out_dtype}: the file is damaged."""
+    out = graph.output_of(op)
+    for index in op.inputs:
+        tensor = graph.tensors[index]
+        if tensor.dtype is not out.dtype:
+            return {"tensor": tensor.short_name, "in_dtype": tensor.dtype.value, "out_dtype": out.dtype.value}
+    return None
+
+
+def integers_are_quantized(graph: Graph, op: Op) -> Facts | None:
     """Tensor '{tensor}' must have one finite, positive scale and zero point, but {found}: convert the model again."""
-    return rules.quantization_is_usable(*range(len(op.inputs)))(graph, op)
+    small = graph.output_of(op).dtype in (DType.INT8, DType.INT16)
+    return rules.quantization_is_usable(0)(graph, op) if small else None
 
 
 def _lower_concatenation(graph: Graph, op: Op) -> Lowering:
     """One call per input, each copying its blocks to their places."""
     out = graph.output_of(op)
     axis = _axis(graph, op)
+    item = out.dtype.bits // 8
     calls: list[Call] = []
     constants: list[Constant] = []
     offset = 0
     for position, index in enumerate(op.inputs):
         tensor = graph.tensors[index]
-        block = prod(tensor.shape[axis:])
+        block = prod(tensor.shape[axis:]) * item
         pointer = f"{{in{position}}}"
         if tensor.data is not None:
-            constants.append(Constant(f"part{position}", "int8_t", tensor.data.astype(np.int8).tobytes()))
+            data = tensor.data.astype(tensor.dtype.numpy.newbyteorder("<")).tobytes()
+            constants.append(Constant(f"part{position}", "uint8_t", data))
             pointer = f"{{const:part{position}}}"
         fields = {
             "outer": str(prod(out.shape[:axis])),
             "block_bytes": str(block),
-            "step_bytes": str(prod(out.shape[axis:])),
+            "step_bytes": str(prod(out.shape[axis:]) * item),
             "offset_bytes": str(offset),
         }
         calls.append(Call((pointer, "{out0}"), "edgeq_concat_params", fields))
@@ -150,7 +163,7 @@ def _alias_row(op: str, max_version: int, inputs: int) -> Kernel:
         types="any",
         max_version=max_version,
         sources=(),
-        rules=(rules.arity(1, inputs), *_MOVE, rules.types((_ANY, _INDEX), _ANY), size_is_kept, type_is_kept),
+        rules=(rules.arity(1, inputs), *_MOVE, rules.types((MOVED, INDEX), MOVED), size_is_kept, type_is_kept),
         lower=_alias,
         why="no code: the output is the input's memory",
     )
@@ -163,17 +176,18 @@ KERNELS = (
     Kernel(
         symbol="edgeq_pad",
         op="PAD",
-        types="int8",
+        types="any",
         max_version=4,
         sources=("portable/data_movement.c",),
         rules=(
             rules.arity(2, 2),
             *_MOVE,
-            rules.types((INT8, _INDEX), INT8),
+            rules.types((MOVED, INDEX), MOVED),
+            type_is_kept,
             rules.constant(1, "paddings"),
             rules.rank(0, (1, 2, 3, 4, 5, 6)),
             paddings_fit,
-            rules.quantization_is_usable(0),
+            integers_are_quantized,
             rules.same_quantization,
         ),
         lower=_lower_pad,
@@ -182,16 +196,16 @@ KERNELS = (
     Kernel(
         symbol="edgeq_concat_part",
         op="CONCATENATION",
-        types="int8",
-        max_version=3,
+        types="any",
+        max_version=4,
         sources=("portable/data_movement.c",),
         rules=(
             rules.arity(1, 1 << 16),
             parts_are_there,
             *_MOVE,
-            rules.types((INT8,), INT8),
+            rules.types((MOVED,), MOVED),
+            parts_have_one_type,
             parts_fit,
-            parts_are_quantized,
             parts_share_quantization,
             no_fused_activation,
         ),

@@ -1,17 +1,18 @@
-"""ADD and MUL, with broadcasting."""
+"""ADD, SUB and MUL, with broadcasting."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from math import prod
 
 import numpy as np
 
-from edgeq.graph import Graph, Op, Tensor
-from edgeq.kernels import arithmetic, rules, windows
+from edgeq.graph import DType, Graph, Op, Tensor
+from edgeq.kernels import arithmetic, rules, wide, windows
 from edgeq.kernels.arithmetic import Multiplier
-from edgeq.kernels.contract import Constant, Facts, Kernel, Lowering
-from edgeq.kernels.convolution import INT8
+from edgeq.kernels.contract import Constant, Facts, Kernel, Lowering, Rule
+from edgeq.kernels.types import INT8, INT16
 
 _RANK = 6
 
@@ -70,6 +71,8 @@ def _operand(tensor: Tensor, position: int) -> tuple[str, tuple[Constant, ...]]:
     if tensor.data is None:
         return f"{{in{position}}}", ()
     name = f"operand{position}"
+    if tensor.dtype is DType.INT16:
+        return f"{{const:{name}}}", (Constant(name, "int16_t", tensor.data.astype("<i2").tobytes()),)
     return f"{{const:{name}}}", (Constant(name, "int8_t", tensor.data.astype(np.int8).tobytes()),)
 
 
@@ -103,7 +106,9 @@ def _lower(graph: Graph, op: Op, scales: tuple[Multiplier, Multiplier, Multiplie
     )
 
 
-_ADD_HEADROOM_BITS = 20  # tensorflow/lite/kernels/add.cc: left_shift for 8-bit inputs
+def _headroom_bits(graph: Graph, op: Op) -> int:
+    """The left shift of inputs in tensorflow/lite/kernels/add.cc."""
+    return 15 if graph.output_of(op).dtype is DType.INT16 else 20
 
 
 def _add_scales(graph: Graph, op: Op) -> tuple[Multiplier, Multiplier, Multiplier]:
@@ -114,12 +119,12 @@ def _add_scales(graph: Graph, op: Op) -> tuple[Multiplier, Multiplier, Multiplie
     return (
         arithmetic.quantize_multiplier(s0 / twice),
         arithmetic.quantize_multiplier(s1 / twice),
-        arithmetic.quantize_multiplier(twice / ((1 << _ADD_HEADROOM_BITS) * s_out)),
+        arithmetic.quantize_multiplier(twice / ((1 << _headroom_bits(graph, op)) * s_out)),
     )
 
 
 def _lower_add(graph: Graph, op: Op) -> Lowering:
-    return _lower(graph, op, _add_scales(graph, op), _ADD_HEADROOM_BITS)
+    return _lower(graph, op, _add_scales(graph, op), _headroom_bits(graph, op))
 
 
 _TABLES_BYTES = 2 * 256 * 4
@@ -141,32 +146,43 @@ def _lower_mul(graph: Graph, op: Op) -> Lowering:
     return _lower(graph, op, (unused, unused, arithmetic.quantize_multiplier(float(real))), 0)
 
 
-_RULES = (
-    rules.arity(2, 2),
-    rules.shapes_are_static,
-    rules.nothing_is_empty,
-    rules.types((INT8, INT8), INT8),
-    shapes_broadcast,
-    rules.quantization_is_usable(0, 1),
-    rules.activation_is_known,
-    rules.activation_range_fits,
-    rules.activations_come_from_the_arena,
-)
+def _rules(types: tuple[DType, ...]) -> tuple[Rule, ...]:
+    return (
+        rules.arity(2, 2),
+        rules.shapes_are_static,
+        rules.nothing_is_empty,
+        rules.types((types, types), types),
+        shapes_broadcast,
+        rules.quantization_is_usable(0, 1),
+        rules.activation_is_known,
+        rules.activation_range_fits,
+        rules.activations_come_from_the_arena,
+    )
 
 
 def sums_fit_output(graph: Graph, op: Op) -> Facts | None:
-    """The output's scale {scale} is less than 2**-19 of an input's; the reference has no arithmetic for that: convert
+    """The output's scale {scale} is less than {least} of an input's; the reference has no arithmetic for that: convert
     the model again."""
     a, b, out = graph.input_of(op, 0), graph.input_of(op, 1), graph.output_of(op)
     assert a is not None and b is not None
     s0, s1, s_out = (float(arithmetic.scale_of(t)) for t in (a, b, out))
     # add.cc: QuantizeMultiplierSmallerThanOneExp ends the process otherwise.
-    if 2 * max(s0, s1) / ((1 << _ADD_HEADROOM_BITS) * s_out) < 1:
+    bits = _headroom_bits(graph, op)
+    if 2 * max(s0, s1) / ((1 << bits) * s_out) < 1:
         return None
-    return {"scale": s_out}
+    return {"scale": s_out, "least": f"2**-{bits - 1}"}
 
 
-_ADD_RULES = (*_RULES, sums_fit_output)
+def scales_are_general(graph: Graph, op: Op) -> Facts | None:
+    """It asks for the older int16 arithmetic, which only shifts (pot_scale_int16), and its scales are powers of two:
+    convert the model again with a TensorFlow newer than 2.3."""
+    tensors = (graph.input_of(op, 0), graph.input_of(op, 1), graph.output_of(op))
+    powers = [math.frexp(float(arithmetic.scale_of(t)))[0] == 0.5 for t in tensors if t is not None]
+    return {} if op.options.get("pot_scale_int16", True) and all(powers) else None
+
+
+_ADD_RULES = (*_rules(INT8), sums_fit_output)
+_ADD_RULES_16 = (*_rules(INT16), wide.zero_points_are_zero, sums_fit_output, scales_are_general)
 
 
 def shapes_are_equal(graph: Graph, op: Op) -> Facts | None:
@@ -210,8 +226,35 @@ KERNELS = (
         types="int8",
         max_version=5,
         sources=("portable/binary_s8.c",),
-        rules=(*_RULES, rules.factor_is_defined(0, 1)),
+        rules=(*_rules(INT8), rules.factor_is_defined(0, 1)),
         lower=_lower_mul,
         why="every core; broadcasting",
+    ),
+    Kernel(
+        symbol="edgeq_sub_s8",
+        op="SUB",
+        types="int8",
+        max_version=5,
+        sources=("portable/sub_s8.c",),
+        rules=_ADD_RULES,
+        lower=_lower_add,
+        why="every core; broadcasting",
+    ),
+    *(
+        Kernel(
+            symbol=f"edgeq_{op.lower()}_s16",
+            op=op,
+            types="int16",
+            max_version=7,
+            sources=("portable/binary_s16.c",),
+            rules=which,
+            lower=lower,
+            why="every core; broadcasting",
+        )
+        for op, which, lower in (
+            ("ADD", _ADD_RULES_16, _lower_add),
+            ("SUB", _ADD_RULES_16, _lower_add),
+            ("MUL", (*_rules(INT16), wide.zero_points_are_zero, rules.factor_is_defined(0, 1)), _lower_mul),
+        )
     ),
 )

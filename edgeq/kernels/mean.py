@@ -10,8 +10,8 @@ from edgeq.graph import DType, Graph, Op
 from edgeq.kernels import arithmetic, rules
 from edgeq.kernels.arithmetic import Multiplier
 from edgeq.kernels.contract import Facts, Kernel, Lowering
-from edgeq.kernels.convolution import INT8
 from edgeq.kernels.elementwise import scale_initializer
+from edgeq.kernels.types import SUFFIX
 
 _RANK = 6
 
@@ -67,18 +67,18 @@ def _lower(graph: Graph, op: Op) -> Lowering:
     )
 
 
-KERNELS = (
+KERNELS = tuple(
     Kernel(
-        symbol="edgeq_mean_s8",
+        symbol=f"edgeq_mean_{SUFFIX[dtype]}",
         op="MEAN",
-        types="int8",
+        types=dtype.value.lower(),
         max_version=3,
-        sources=("portable/mean_s8.c",),
+        sources=(f"portable/mean_{SUFFIX[dtype]}.c",),
         rules=(
             rules.arity(2, 2),
             rules.shapes_are_static,
             rules.nothing_is_empty,
-            rules.types((INT8, (DType.INT32,)), INT8),
+            rules.types(((dtype,), (DType.INT32,)), (dtype,)),
             rules.constant(1, "axes"),
             rules.rank(0, (1, 2, 3, 4, 5, 6)),
             axes_are_valid,
@@ -88,5 +88,6 @@ KERNELS = (
         ),
         lower=_lower,
         why="every core; any axes",
-    ),
+    )
+    for dtype in (DType.INT8, DType.INT16)
 )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edgeq.graph import Graph, Op
+from edgeq.graph import DType, Graph, Op
 from edgeq.kernels import rules, windows
-from edgeq.kernels.contract import Facts, Kernel, Lowering
-from edgeq.kernels.convolution import INT8
+from edgeq.kernels.contract import Facts, Kernel, Lowering, Rule
+from edgeq.kernels.types import SUFFIX
 
 
 def depth_is_kept(graph: Graph, op: Op) -> Facts | None:
@@ -28,36 +28,36 @@ def _lower(graph: Graph, op: Op) -> Lowering:
     )
 
 
-_COMMON = (
-    rules.arity(1, 1),
-    rules.shapes_are_static,
-    rules.nothing_is_empty,
-    rules.types((INT8,), INT8),
-    rules.rank(0, (4,)),
-    windows.geometry(filter_from_options=True),
-    depth_is_kept,
-    rules.quantization_is_usable(0),
-    rules.same_quantization,
-    rules.activation_is_known,
-    rules.activation_range_fits,
-    rules.activations_come_from_the_arena,
-)
+def _rules(dtype: DType) -> tuple[Rule, ...]:
+    return (
+        rules.arity(1, 1),
+        rules.shapes_are_static,
+        rules.nothing_is_empty,
+        rules.types(((dtype,),), (dtype,)),
+        rules.rank(0, (4,)),
+        windows.geometry(filter_from_options=True),
+        depth_is_kept,
+        rules.quantization_is_usable(0),
+        rules.same_quantization,
+        rules.activation_is_known,
+        rules.activation_range_fits,
+        rules.activations_come_from_the_arena,
+    )
 
 
-def _row(op: str, symbol: str, lower: Callable[[Graph, Op], Lowering]) -> Kernel:
+def _row(op: str, dtype: DType, lower: Callable[[Graph, Op], Lowering]) -> Kernel:
     return Kernel(
-        symbol=symbol,
+        symbol=f"edgeq_{op.lower()}_{SUFFIX[dtype]}",
         op=op,
-        types="int8",
+        types=dtype.value.lower(),
         max_version=3,
-        sources=("portable/pool_2d_s8.c",),
-        rules=_COMMON,
+        sources=(f"portable/pool_2d_{SUFFIX[dtype]}.c",),
+        rules=_rules(dtype),
         lower=lower,
         why="every core",
     )
 
 
-KERNELS = (
-    _row("AVERAGE_POOL_2D", "edgeq_average_pool_2d_s8", _lower),
-    _row("MAX_POOL_2D", "edgeq_max_pool_2d_s8", _lower),
+KERNELS = tuple(
+    _row(op, dtype, _lower) for op in ("AVERAGE_POOL_2D", "MAX_POOL_2D") for dtype in (DType.INT8, DType.INT16)
 )

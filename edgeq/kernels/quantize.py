@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from edgeq.graph import DType, Graph, Op, Tensor
 from edgeq.kernels import arithmetic, rules
 from edgeq.kernels.activations import size_is_kept
 from edgeq.kernels.contract import Kernel, Lowering, Rule
-from edgeq.kernels.convolution import INT8
 from edgeq.kernels.rescale import lower_rescale
+from edgeq.kernels.types import INT8, INT16, INT32, LIMITS
 
 _FLOAT = (DType.FLOAT32,)
 _UINT8 = (DType.UINT8,)
@@ -19,7 +20,8 @@ def _lower(graph: Graph, op: Op) -> Lowering:
     inp, out = graph.input_of(op, 0), graph.output_of(op)
     assert inp is not None
     factor = float(arithmetic.scale_of(inp)) / float(arithmetic.scale_of(out))
-    return lower_rescale(inp, out, factor, (0, 255) if out.dtype is DType.UINT8 else (-128, 127))
+    lowered = lower_rescale(inp, out, factor, LIMITS[out.dtype])
+    return lowered if out.dtype.bits <= inp.dtype.bits else replace(lowered, in_place=())
 
 
 def _affine(quantized: Callable[[Graph, Op], Tensor], in_place: tuple[int, ...]) -> Callable[[Graph, Op], Lowering]:
@@ -70,7 +72,7 @@ _OUT = rules.quantization_is_usable()
 
 _SATURATES = (
     "equal while |x / scale| < 2**31; beyond, where the reference's conversion to int32 is undefined, it saturates; "
-    "NaN gives -128"
+    "NaN gives the lowest value"
 )
 
 
@@ -101,6 +103,28 @@ KERNELS = (
     _row("QUANTIZE", "edgeq_rescale_s8", "portable/rescale.c", _rules(INT8, INT8, *_BOTH), _lower),
     _row("QUANTIZE", "edgeq_rescale_u8_s8", "portable/rescale.c", _rules(_UINT8, INT8, *_BOTH), _lower),
     _row("QUANTIZE", "edgeq_rescale_s8_u8", "portable/rescale.c", _rules(INT8, _UINT8, *_BOTH), _lower),
+    _row("QUANTIZE", "edgeq_rescale_s16", "portable/rescale_s16.c", _rules(INT16, INT16, *_BOTH), _lower),
+    _row("QUANTIZE", "edgeq_rescale_s8_s16", "portable/rescale_s16.c", _rules(INT8, INT16, *_BOTH), _lower),
+    _row("QUANTIZE", "edgeq_rescale_u8_s16", "portable/rescale_s16.c", _rules(_UINT8, INT16, *_BOTH), _lower),
+    _row("QUANTIZE", "edgeq_rescale_s16_s32", "portable/rescale_s32.c", _rules(INT16, INT32, *_BOTH), _lower),
+    _row("QUANTIZE", "edgeq_rescale_s32_s16", "portable/rescale_s32.c", _rules(INT32, INT16, *_BOTH), _lower),
+    _row("QUANTIZE", "edgeq_rescale_s32_s8", "portable/rescale_s32.c", _rules(INT32, INT8, *_BOTH), _lower),
+    _row("QUANTIZE", "edgeq_rescale_s16_s8", "portable/rescale_s16.c", _rules(INT16, INT8, *_BOTH), _lower),
+    _row(
+        "QUANTIZE",
+        "edgeq_quantize_f32_s16",
+        "portable/affine_f32_s16.c",
+        _rules(_FLOAT, INT16, _OUT),
+        _affine(lambda graph, op: graph.output_of(op), in_place=(0,)),
+        _SATURATES,
+    ),
+    _row(
+        "DEQUANTIZE",
+        "edgeq_dequantize_s16_f32",
+        "portable/affine_f32_s16.c",
+        _rules(INT16, _FLOAT, input_is_per_tensor),
+        _affine(_input, in_place=()),
+    ),
     _row(
         "QUANTIZE",
         "edgeq_quantize_f32_s8",

@@ -35,10 +35,10 @@ def types(inputs: tuple[tuple[DType, ...], ...], outputs: tuple[DType, ...]) -> 
             if index >= 0:
                 allowed = inputs[min(position, len(inputs) - 1)]
                 if graph.tensors[index].dtype not in allowed:
-                    return _type_facts(graph.tensors[index], allowed)
+                    return {**_type_facts(graph.tensors[index], allowed), "position": position}
         for index in op.outputs:
             if graph.tensors[index].dtype not in outputs:
-                return _type_facts(graph.tensors[index], outputs)
+                return {**_type_facts(graph.tensors[index], outputs), "position": len(op.inputs)}
         return None
 
     return types_are_supported

@@ -29,7 +29,7 @@ def beta_is_usable(graph: Graph, op: Op) -> Facts | None:
     reference has no arithmetic: convert the model again."""
     inp = graph.input_of(op, 0)
     assert inp is not None
-    beta = _beta(op)
+    beta = beta_of(op)
     if math.isfinite(beta) and beta * float(arithmetic.scale_of(inp)) * (1 << (31 - _INTEGER_BITS)) > 1:
         return None
     return {"beta": beta, "scale": float(arithmetic.scale_of(inp))}
@@ -46,7 +46,8 @@ def rows_are_summable(graph: Graph, op: Op) -> Facts | None:
     return None if inp.shape[-1] <= _MOST_ELEMENTS else {"depth": inp.shape[-1], "most": _MOST_ELEMENTS}
 
 
-def _beta(op: Op) -> float:
+def beta_of(op: Op) -> float:
+    """The option, 1 where it is left out."""
     beta = op.options.get("beta", 1.0)
     return float(beta) if isinstance(beta, int | float) else 1.0
 
@@ -60,7 +61,7 @@ def _scaling(inp: Tensor, beta: float) -> arithmetic.Multiplier:
 def _lower(graph: Graph, op: Op) -> Lowering:
     inp = graph.input_of(op, 0)
     assert inp is not None
-    scaling = _scaling(inp, _beta(op))
+    scaling = _scaling(inp, beta_of(op))
     radius = ((1 << _INTEGER_BITS) - 1) * (1 << (31 - _INTEGER_BITS)) / (1 << scaling.shift)
     depth = inp.shape[-1]
     return Lowering.of_call(

@@ -9,26 +9,34 @@ from edgeq.graph import Graph, Op
 from edgeq.kernels import (
     activations,
     conv,
+    conv_s16,
     data_movement,
     depthwise,
     elementwise,
     fully_connected,
+    fully_connected_s16,
     mean,
     pooling,
     quantize,
+    sigmoid_s16,
     softmax,
+    softmax_s16,
 )
 from edgeq.kernels.contract import Kernel, Rule, Violation
 from edgeq.target import Core
 
 KERNELS: tuple[Kernel, ...] = (
     *conv.KERNELS,
+    *conv_s16.KERNELS,
     *depthwise.KERNELS,
     *fully_connected.KERNELS,
+    *fully_connected_s16.KERNELS,
     *pooling.KERNELS,
     *elementwise.KERNELS,
     *activations.KERNELS,
     *softmax.KERNELS,
+    *softmax_s16.KERNELS,
+    *sigmoid_s16.KERNELS,
     *mean.KERNELS,
     *quantize.KERNELS,
     *data_movement.KERNELS,
@@ -68,7 +76,7 @@ def choose_for(graph: Graph, op: Op, isa: Sequence[str]) -> Choice:
         message = f"{name} has no kernel; edgeq has {known}"
         return Choice(None, (Violation("operator_has_a_kernel", message, {"op": name}),))
     kept: set[Rule] = set()
-    furthest = -2
+    furthest = (-2, 0)
     for kernel in rows:
         if op.version > kernel.max_version:
             message = f"version {op.version} of {op.kind} is newer than the {kernel.max_version} that edgeq knows"
@@ -79,6 +87,8 @@ def choose_for(graph: Graph, op: Op, isa: Sequence[str]) -> Choice:
             if broken is None:
                 return Choice(kernel)
             found = broken
-        if found[0] >= furthest:
-            furthest, violations = found[0], (found[1],)
+        position = found[1].facts.get("position", 0)
+        reached = found[0], position if isinstance(position, int) else 0
+        if reached >= furthest:
+            furthest, violations = reached, (found[1],)
     return Choice(None, violations)

@@ -232,7 +232,11 @@ def island_model() -> bytes:
             "not_uint8",
             "TensorFlow 1",
         ),
-        (conv("INT16", weights(5, 3, 3, 3, scale=0.1), "INT64"), "not_int16", "16x8"),
+        (
+            single_op_model("RELU_N1_TO_1", [T((1, 8), "INT16", 0.1)], T((1, 8), "INT16", 0.1)),
+            "not_int16",
+            "16x8",
+        ),
     ],
 )
 def test_a_model_of_another_kind_gets_the_one_sentence_that_helps(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -30,16 +30,26 @@ class Case:
     Attributes:
         model: the file's bytes.
         about: for people who read a failure.
+        engine: whose reference kernels say what is right: LiteRT's where 2.14 lacks the operator.
         inputs: for each run one array per model input; without them `held` makes extreme and random ones.
     """
 
     model: bytes = field(repr=False)
     about: dict[str, object]
     inputs: tuple[tuple[Array, ...], ...] = field(default=(), repr=False)
+    engine: Literal["tflite-runtime", "litert"] = "tflite-runtime"
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         """What hypothesis shows of a failing case: not the file's bytes."""
         printer.text(f"Case({self.about})")
+
+
+_LIMITS = {
+    DType.UINT8: (0, 255),
+    DType.INT16: (-32768, 32767),
+    DType.BOOL: (0, 1),
+    DType.INT32: (-(1 << 31), (1 << 31) - 1),
+}
 
 
 def fill(graph: Graph, seed: int) -> tuple[tuple[Array, ...], ...]:
@@ -50,7 +60,7 @@ def fill(graph: Graph, seed: int) -> tuple[tuple[Array, ...], ...]:
         arrays = []
         for index in graph.inputs:
             tensor = graph.tensors[index]
-            low, high = (0, 255) if tensor.dtype is DType.UINT8 else (-128, 127)
+            low, high = _LIMITS.get(tensor.dtype, (-128, 127))
             if tensor.dtype is DType.FLOAT32:
                 arrays.append((rng.standard_normal(tensor.shape) * (10.0 ** rng.integers(-3, 4))).astype(np.float32))
                 continue
@@ -79,7 +89,7 @@ def held(machine: Machine, case: Case, seed: int = 0) -> int:
 
 def _compare(loaded: Loaded, case: Case, seed: int) -> int:
     graph = parse(case.model, name="case")
-    reference = Reference(case.model, graph, engine="tflite-runtime")
+    reference = Reference(case.model, graph, engine=case.engine)
     runs = case.inputs or fill(graph, seed)
     for number, inputs in enumerate(runs):
         wanted = reference.run(inputs)
@@ -150,6 +160,9 @@ def _settings(examples: int, *phases: Phase) -> settings:
         phases=phases,
         print_blob=False,
     )
+
+
+Values = st.SearchStrategy[Case]
 
 
 def float32(value: float) -> float:

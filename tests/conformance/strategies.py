@@ -203,9 +203,9 @@ def elementwise(draw: st.DrawFn, kind: str) -> Case:
     sa, sb = draw(scales(-12, 4)), draw(scales(-12, 4))
     if draw(st.integers(0, 5)) == 0:
         sa = float32(sb * draw(scales(-36, 36)))
-    typical = max(sa, sb) if kind == "ADD" else sa * sb * 64
+    typical = max(sa, sb) if kind != "MUL" else sa * sb * 64
     # ADD's reference ends the process when 2 * max(s) / 2**20 isn't smaller than the output's scale.
-    reach = draw(st.sampled_from(((-3, 3), (-3, 3), (-18, 30) if kind == "ADD" else (-40, 36))))
+    reach = draw(st.sampled_from(((-3, 3), (-3, 3), (-18, 30) if kind != "MUL" else (-40, 36))))
     s_out = float32(typical * draw(scales(*reach)))
     constant = draw(st.sampled_from((-1, -1, 0, 1)))
     parts = []
@@ -364,7 +364,7 @@ def reshapes(draw: st.DrawFn) -> Case:
     return Case(model, {"kind": kind, "in": shape, "out": made, "outputs": outputs})
 
 
-OPERATORS: dict[str, st.SearchStrategy[Case]] = {
+CASES: dict[str, st.SearchStrategy[Case]] = {
     "CONV_2D": convolutions(),
     "DEPTHWISE_CONV_2D": convolutions(depthwise=True),
     "CONV_2D, 1x1": convolutions(fixed_filter=1),
@@ -373,6 +373,7 @@ OPERATORS: dict[str, st.SearchStrategy[Case]] = {
     "AVERAGE_POOL_2D": pools("AVERAGE_POOL_2D"),
     "MAX_POOL_2D": pools("MAX_POOL_2D"),
     "ADD": elementwise("ADD"),
+    "SUB": elementwise("SUB"),
     "MUL": elementwise("MUL"),
     "PAD": pads(),
     "MEAN": means(),

@@ -1,0 +1,8 @@
+"""Every strategy of cases by name: the operators that it reaches, comma-separated, and what sets it apart."""
+
+from __future__ import annotations
+
+from conformance import strategies, strategies_s16
+from conformance.cases import Values
+
+OPERATORS: dict[str, Values] = {**strategies.CASES, **strategies_s16.CASES}
