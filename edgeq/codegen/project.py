@@ -1,8 +1,8 @@
 """The firmware around a model: runtime, board, linker script, Makefile and README.
 
-Everything comes from `firmware_templates/`: `runtime/` and `boards/<soc.firmware>/` as they are, `boards/*.j2`
-with the target's and the model's values put in. The flags of both compilers are here too, because the folder's
-own Makefile and `edgeq.toolchains` must build the same image.
+Everything comes from `firmware_templates/`: `runtime/` and the board's sources (`board_files`) as they are,
+`boards/*.j2` with the target's and the model's values put in. The flags of both compilers are here too, because the
+folder's own Makefile and `edgeq.toolchains` must build the same image.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgeq import resources
+from edgeq.codegen.board_files import board_sources, board_values
 from edgeq.codegen.tree import MANIFEST_NAME, Manifest
-from edgeq.errors import UnsupportedError
 from edgeq.target import USES, Target
 
 STACK_BYTES = 2048
@@ -100,25 +100,20 @@ def firmware_files(target: Target, manifest: Manifest, stack_bytes: int = STACK_
 
     Raises:
         UnsupportedError: there is no firmware for the target's chip, or it runs an operating system.
+        TargetFileError: the target's files don't say what its firmware needs to know.
     """
     target.require_firmware("build")
     boards = resources.folder("firmware_templates") / "boards"
-    board = boards / target.soc.firmware
-    if not target.soc.firmware or not board.is_dir():
-        raise UnsupportedError(
-            f"there is no firmware for the {target.soc.title}",
-            where=target.name,
-            next_step="use model.h, model.c and kernels/ of the build in a project of your own",
-            soc=target.soc.name,
-        )
+    sources = board_sources(target)
     runtime = resources.folder("firmware_templates") / "runtime"
     files = {f"runtime/{path}": data for path, data in _folder(runtime).items()}
     files["main.c"] = files.pop("runtime/main.c")
-    files |= {f"board/{path}": data for path, data in _folder(board).items()}
-    values = _values(target, manifest, -(-stack_bytes // 8) * 8)
+    files |= {f"board/{name}": data for name, data in sources.items()}
+    values = _values(target, manifest, -(-stack_bytes // 8) * 8) | board_values(target, sources)
     for template, path in (
         ("linker.ld.j2", LINKER_SCRIPT),
         ("config.h.j2", "board/config.h"),
+        ("vectors.c.j2", "board/vectors.c"),
         ("Makefile.j2", "Makefile"),
         ("README.md.j2", "README.md"),
     ):
@@ -163,6 +158,7 @@ def _values(target: Target, manifest: Manifest, stack_bytes: int) -> dict[str, o
         "stack_bytes": stack_bytes,
         "memories": tuple(m for m in target.memory if m.name in regions.values()),
         "regions": regions,
+        "filled": _filled(target),
         "vector_alignment": 1 << (4 * (16 + target.soc.interrupts) - 1).bit_length(),
         "folders": _FOLDERS,
         "flags": C_FLAGS,
@@ -176,6 +172,17 @@ def _values(target: Target, manifest: Manifest, stack_bytes: int) -> dict[str, o
         "gcc_libraries": GCC_LIBRARIES,
         "linker_script": LINKER_SCRIPT,
     }
+
+
+def _filled(target: Target) -> tuple[dict[str, object], ...]:
+    """The reserved pieces that the firmware itself fills, such as a second-stage bootloader."""
+    pieces = []
+    for piece in (*target.soc.reserved, *target.board.reserved):
+        if piece.section:
+            whole = next(m for m in target.soc.memory if m.name == piece.memory)
+            base = whole.base if piece.at == "start" else whole.base + whole.size_bytes - piece.size_bytes
+            pieces.append({"name": piece.section, "base": base, "size_bytes": piece.size_bytes, "by": piece.by})
+    return tuple(pieces)
 
 
 def _plain(name: str) -> str:

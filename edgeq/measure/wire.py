@@ -24,7 +24,8 @@ READY = "m-ready"
 _START = re.compile(r"(m-|e-\[)[^\r\n]*")
 # The last line of edgeq's firmware when the core has faulted; no `m-ready` follows.
 _FAULT = re.compile(
-    r"e-\[((?:NMI|HardFault|MemManage|BusFault|UsageFault|Exception \d+|Interrupt \d+) .*cfsr=0x[0-9a-fA-F]+)\]"
+    r"e-\[((?:NMI|HardFault|MemManage|BusFault|UsageFault|Exception \d+|Interrupt \d+) "
+    r".*(?:cfsr|lr|sp)=0x[0-9a-fA-F]+)\]"
 )
 # Silence after which a device is taken to have said everything, in seconds.
 _QUIET_S = 0.12

@@ -292,6 +292,8 @@ def flash(
 
     board, chosen = load_target(target), options or FlashOptions()
     board.require_firmware("flash")
+    if sim:
+        _require_virtual_board(board)
     found = image_of(image, board)
     check_image(found, board)
     choice = select.choose(board, runner=select.VIRTUAL if sim else runner, device=device, options=chosen)
@@ -366,6 +368,8 @@ def profile(
     read, board = read_model(model), load_target(target)
     board.require_firmware("profile")
     if sim:
+        _require_virtual_board(board)
+    if sim:
         built = firmware if firmware is not None else build(read, board, cache=cache, listener=listener)
         with simulate(built, board, wait_states=wait_states) as running:
             title = f"virtual {board.board.title}" + ("" if wait_states is None else f", {wait_states} wait states")
@@ -420,6 +424,9 @@ def deploy(
 
         require_writable(output, folder=True)
     read, board = read_model(model), load_target(target)
+    board.require_firmware("flash")
+    if sim:
+        _require_virtual_board(board)
     fit = check(read, board, reserve_ram_bytes=reserve_ram_bytes, reserve_flash_bytes=reserve_flash_bytes)
     if not fit.fits:
         raise DoesNotFit(fit, read.path)
@@ -449,6 +456,12 @@ def deploy(
         seed=seed, listener=listener,
     )  # fmt: skip
     return Deployment(fit, firmware, flashed, measured)
+
+
+def _require_virtual_board(board: Target) -> None:
+    from edgeq.runners.virtual import require_virtual_board
+
+    require_virtual_board(board)
 
 
 def _check_claim(sim: bool, hardware: bool | None) -> None:

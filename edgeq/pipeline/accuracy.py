@@ -131,6 +131,8 @@ def _engine(
         return
     board = pipeline.load_target(on)
     board.require_firmware("evaluate")
+    if sim:
+        pipeline._require_virtual_board(board)
     read = pipeline.Model(file, graph, graph.source)
     manifest = pipeline.generate(read, board).manifest
     baud = board.board.console.baud

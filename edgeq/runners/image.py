@@ -59,7 +59,7 @@ def read_image(path: Path, target: Target) -> Image:
         return _join(_hex_segments(data, path), path)
     if not data:
         raise InputFileError("is empty", where=str(path), next_step="build it again")
-    return Image(_flash(target)[0].base, data, str(path))
+    return Image(target.image_base, data, str(path))
 
 
 def image_of(source: str | Path | Image | Firmware, target: Target) -> Image:
@@ -88,7 +88,8 @@ def check_image(image: Image, target: Target) -> None:
     Raises:
         InputFileError: with the number that shows it.
     """
-    flash = next((m for m in _flash(target) if m.base <= image.base < m.base + m.size_bytes), None)
+    before = target.region_for("code").base - target.image_base
+    flash = next((m for m in _flash(target) if m.base - before <= image.base < m.base + m.size_bytes), None)
     if flash is None:
         raise _refused(f"starts at {image.base:#010x}, where {target.name} has no flash", image, target)
     end = image.base + len(image.data)
@@ -99,9 +100,10 @@ def check_image(image: Image, target: Target) -> None:
             image,
             target,
         )
-    if len(image.data) < 8:
+    table = before if image.base == target.image_base else 0
+    if len(image.data) < table + 8:
         raise _refused(f"is {len(image.data)} bytes, too short for a vector table", image, target)
-    stack, reset = struct.unpack_from("<II", image.data)
+    stack, reset = struct.unpack_from("<II", image.data, table)
     if not any(
         m.base < stack <= m.base + m.size_bytes and stack % 4 == 0 for m in target.soc.memory if m.kind == "ram"
     ):

@@ -22,6 +22,7 @@ from subprocess import Popen
 from typing import IO
 
 from edgeq import process, registry, resources
+from edgeq import target as targets
 from edgeq.errors import DeviceError, ToolError, UnsupportedError
 from edgeq.events import Listener, Progress
 from edgeq.runners.contract import Capabilities, Device, FlashOptions, FlashResult
@@ -116,6 +117,23 @@ class _Listening:
             self._tail = (self._tail + line.decode("utf-8", "replace"))[-_TAIL_CHARS:]
 
 
+def require_virtual_board(target: Target) -> None:
+    """Refuse what a target without a virtual board can't do, before anything is built for it.
+
+    Raises:
+        UnsupportedError: the targets that have one are named.
+    """
+    if target.has_virtual_board:
+        return
+    others = [name for name in targets.names() if targets.load(name).has_virtual_board]
+    raise UnsupportedError(
+        f"there is no virtual board of the {target.board.title}",
+        where=target.name,
+        next_step=f"these have one: {', '.join(others)}",
+        virtual_boards=others,
+    )
+
+
 @contextlib.contextmanager
 def virtual_board(
     image: Image,
@@ -135,13 +153,7 @@ def virtual_board(
         socket: the console on a loopback socket instead of a pseudo-terminal.
         wait_states: of the flash, instead of the SoC's at its clock; 0 is ideal memory.
     """
-    if not target.has_virtual_board:
-        raise UnsupportedError(
-            f"there is no virtual board of the {target.board.title}: its files name no peripherals, or no cycle model "
-            f"for the {target.core.title}",
-            where=target.name,
-            next_step="`edgeq targets list` shows which targets have one",
-        )
+    require_virtual_board(target)
     registry.require(registry.RUNNERS["virtual"], "a virtual board")
     flash = next(m for m in target.soc.memory if m.kind == "flash")
     if image.base != flash.base:
@@ -243,7 +255,7 @@ class Virtual:
 
     def find(self, target: Target, options: FlashOptions) -> list[Device]:
         """One board, for every target that can be simulated."""
-        if not (target.core.cycle_model and target.core.emulator_cpu and target.soc.peripheral):
+        if not target.has_virtual_board:
             return []
         return [Device(self.name, "virtual", f"virtual {target.board.title}", "this computer")]
 

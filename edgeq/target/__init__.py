@@ -29,6 +29,7 @@ from edgeq.target.schema import (
     System,
     UsbId,
     WaitStates,
+    WindowPin,
 )
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "Target",
     "UsbId",
     "WaitStates",
+    "WindowPin",
     "load",
     "load_file",
     "names",

@@ -67,6 +67,14 @@ class Target:
         return max(regions, key=lambda m: m.size_bytes) if use == "arena" else regions[0]
 
     @property
+    def image_base(self) -> int:
+        """Where an image of edgeq's firmware starts: at its vector table, or at what firmware puts before that into a
+        reserved piece (a second-stage bootloader)."""
+        code = self.region_for("code")
+        filled = [r for r in (*self.soc.reserved, *self.board.reserved) if r.memory == code.name and r.section]
+        return code.base - sum(r.size_bytes for r in filled if r.at == "start")
+
+    @property
     def ram_bytes(self) -> int:
         """Bytes of RAM that may hold arena, data or stack, in all regions together."""
         return sum(m.size_bytes for m in self.memory if m.kind == "ram" and set(m.holds) & {"arena", "data", "stack"})

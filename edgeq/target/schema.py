@@ -105,6 +105,7 @@ class Reserved:
         at: which end of the region.
         by: who needs it.
         source: the document that says so.
+        section: what edgeq's firmware puts there: a section of its linker script, without the dot; "" = nothing.
     """
 
     memory: str
@@ -112,6 +113,7 @@ class Reserved:
     at: Literal["start", "end"]
     by: str
     source: str
+    section: str = ""
 
 
 @dataclass(frozen=True)
@@ -196,13 +198,14 @@ class ClockEnable:
 
 @dataclass(frozen=True)
 class Peripheral:
-    """A block of registers on a virtual board.
+    """A block of registers: one that the firmware is told of (the console's), or one of the virtual board.
 
     Attributes:
         name: unique on the chip; the console refers to it.
-        model: name of the simulator's model (`stm32-lpuart`), or "memory" for plain registers.
         base: first address.
         size_bytes: of the block.
+        model: name of the simulator's model (`stm32-lpuart`), or "memory" for plain registers; "" = the virtual board,
+            where there is one, doesn't have it.
         irq: its interrupt number, -1 if it has none.
         clock_enable: without it the block reads as zero and ignores writes; none = always on.
         reset_values: register offset (as "0x04") to its value after reset, where that isn't 0.
@@ -210,9 +213,9 @@ class Peripheral:
     """
 
     name: str
-    model: str
     base: int
     size_bytes: int
+    model: str = ""
     irq: int = -1
     clock_enable: ClockEnable | None = None
     reset_values: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
@@ -250,12 +253,13 @@ class Soc:
         reserved: what is not the application's on every board.
         cluster: the application cores, fastest first.
         interrupts: number of external interrupt lines.
-        firmware: folder of `firmware_templates/boards` with start-up and drivers for the family, "" if there is none.
+        firmware: folder of `firmware_templates/boards` with clocks and drivers of the family, such as "stm32/f4" (the
+            C of the folders above it belongs to it), "" if there is none.
         pyocd_target: pyOCD's name of the part, "" if pyOCD can't program it.
         pyocd_pack: the CMSIS-Pack that teaches pyOCD the part, "" if it is built in.
         flash_timing: the embedded flash, for wait states and the cycle model.
         slow_reads: RAM that is slower than the rest.
-        peripheral: blocks of registers of the virtual board.
+        peripheral: blocks of registers: the console's, and those of the virtual board.
     """
 
     name: str
@@ -283,11 +287,36 @@ class Console:
         peripheral: the UART, or "USB-CDC" where the chip itself is the serial port.
         baud: as firmware sets it up; 8N1.
         source: the document.
+        tx: the pin that the chip sends on, as the chip's documents name it: "PD8", "P0.06", "GP0".
+        rx: the pin that it receives on.
+        alternate_function: of both pins, on chips whose pins have numbered functions.
     """
 
     peripheral: str
     baud: int
     source: str
+    tx: str = ""
+    rx: str = ""
+    alternate_function: int = -1
+
+
+@dataclass(frozen=True)
+class WindowPin:
+    """A pin that firmware pulses at both edges of the window of timed inferences, for energy meters.
+
+    Attributes:
+        pin: as the chip's documents name it.
+        title: what is printed beside it on the board.
+        source: the document.
+    """
+
+    pin: str
+    title: str
+    source: str
+
+
+Tried = Literal["no", "built", "qemu", "virtual", "silicon"]
+"""How far firmware has been tried."""
 
 
 NO_CONSOLE = Console("", 0, "")
@@ -421,6 +450,10 @@ class Board:
         system: computers and phones only.
         delegate: computers and phones only.
         runtimes: what can run a .tflite there, best first: "edgeq", or a file of `targets/runtimes/`.
+        window_pin: what an energy meter can watch.
+        firmware_tried: how far edgeq's firmware for it has been tried: "no" = there is none, "built" = by both
+            compilers, "qemu" and "virtual" = the very image has run in QEMU or on edgeq's virtual board, "silicon" = on
+            the board.
         drive_label: volume label of the drive that its ST-Link shows, "" if none.
         url: where to read more.
     """
@@ -441,5 +474,7 @@ class Board:
     system: System | None = None
     delegate: tuple[Delegate, ...] = ()
     runtimes: tuple[str, ...] = (OWN_ENGINE,)
+    window_pin: WindowPin | None = None
+    firmware_tried: Tried = "no"
     drive_label: str = ""
     url: str = ""

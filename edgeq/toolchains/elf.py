@@ -127,18 +127,29 @@ def intel_hex(base: int, content: bytes) -> str:
 
 
 def usage(elf: Elf, target: Target) -> Usage:
-    """Bytes by purpose. RAM is the sum of the sections that lie in RAM."""
-    _, content = image(elf)
+    """Bytes by purpose.
+
+    RAM is the sum of the sections that lie in RAM; flash is, in each memory, all from the first byte to the last one,
+    without what lies in a reserved piece of it.
+    """
+    flash = [m for m in target.memory if m.kind == "flash"]
+    flash_bytes = sum(_extent(elf, m.base, m.base + m.size_bytes) for m in flash)
     ram = [m for m in target.soc.memory if m.kind == "ram"]
     in_ram = [s for s in elf.sections if any(m.base <= s.address < m.base + m.size_bytes for m in ram)]
     sizes = {s.name: s.size_bytes for s in elf.sections}
     weights_bytes, parameter_bytes = sizes.get(".model_weights", 0), sizes.get(".model_parameters", 0)
     return Usage(
-        flash_bytes=len(content),
+        flash_bytes=flash_bytes,
         weights_bytes=weights_bytes,
         parameter_bytes=parameter_bytes,
-        code_bytes=len(content) - weights_bytes - parameter_bytes,
+        code_bytes=flash_bytes - weights_bytes - parameter_bytes,
         ram_bytes=sum(s.size_bytes for s in in_ram),
         arena_bytes=elf.symbols.get("model_arena", (0, 0))[1],
         stack_bytes=sizes.get(".stack", 0),
     )
+
+
+def _extent(elf: Elf, start: int, end: int) -> int:
+    """From the first to the last byte that is loaded there."""
+    here = [s for s in elf.sections if s.data and start <= s.load_address < end]
+    return max(s.load_address + len(s.data) for s in here) - min(s.load_address for s in here) if here else 0

@@ -34,6 +34,10 @@ uint32_t board_cycles(void);
  * have slept in between. */
 uint64_t board_cycles_since(uint32_t start, uint32_t start_micros);
 
+/* Drive the pin that an energy meter watches, where the board has one (window_pin in its description); else nothing. It is
+ * low after board_init(). */
+void board_pin(int high);
+
 /* Bytes that the linker reserves for the stack, and the most that has ever been used of them. */
 uint32_t board_stack_reserved(void);
 uint32_t board_stack_used(void);

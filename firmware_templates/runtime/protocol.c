@@ -18,6 +18,7 @@
 #define FIRMWARE_VERSION "ULPMark for tinyML Firmware V0.0.1"
 #define DEFAULT_WARMUP 10u
 #define PRINT_BYTES_PER_LINE 8u
+#define MARK_MICROSECONDS 100u
 
 static char command[COMMAND_CHARACTERS + 1u];
 static uint32_t command_length; /* COMMAND_CHARACTERS + 1: too long, and the rest is ignored */
@@ -43,8 +44,19 @@ static void results(void) {
     put_line("]");
 }
 
+/* A pulse for energy meters: the falling edge counts, as in the API's energy mode. Slow ones look at their inputs every
+ * 10 µs. */
+static void mark(void) {
+    const uint32_t start = board_micros();
+    board_pin(0);
+    while (board_micros() - start < MARK_MICROSECONDS) {
+    }
+    board_pin(1);
+}
+
 /* infer [N [W]]: W inferences to warm up, then N between two timestamps. Each starts from the loaded input, and
- * that copy is inside the timed window, as loading is left to the implementer by the API. */
+ * that copy is inside the timed window, as loading is left to the implementer by the API. The pulses lie around the
+ * timestamps, so that they are in no figure. */
 static void infer(words *line) {
     uint32_t count = 1;
     uint32_t warmup = DEFAULT_WARMUP;
@@ -70,11 +82,13 @@ static void infer(words *line) {
     put_text("m-infer-start-");
     put_decimal(count);
     put_line("");
+    mark();
     timestamp();
     while (count-- > 0) {
         inference_run();
     }
     timestamp();
+    mark();
     put_line("m-infer-done");
     results();
 }
@@ -234,6 +248,7 @@ void protocol_byte(char byte) {
 }
 
 void protocol_start(void) {
+    board_pin(1);
     put_line("m-timestamp-mode-performance");
     timestamp();
     put_line("m-init-done");

@@ -149,3 +149,12 @@ def test_ways_to_flash_by_hand_are_named(edgeq: Edgeq, tmp_path: Path) -> None:
     assert said.code == 5 and "flash it by hand; jlink: through the J-Link" in said.err
     said = edgeq("simulate", image, "--target", "ek-ra8d1")
     assert said.code == 1 and "there is no virtual board of the Renesas EK-RA8D1" in said.err
+
+
+def test_without_a_virtual_board_the_targets_that_have_one_are_named(edgeq: Edgeq, model: Path) -> None:
+    """Before anything is compiled."""
+    for command in (("deploy", model, "--sim"), ("profile", model, "--sim"), ("flash", model, "--sim")):
+        said = edgeq(*command, "--target", "nucleo-u575zi-q")
+        assert said.code == 1
+        assert "nucleo-u575zi-q: there is no virtual board of the ST NUCLEO-U575ZI-Q" in said.err
+        assert "these have one: " in said.err and "nucleo-l4r5zi" in said.err

@@ -257,7 +257,7 @@ def test_an_answer_with_a_sum(talk: Talk, command: str) -> None:
 def test_the_speed_changes_after_the_answer_and_falls_back_when_the_host_does_not_follow(program: Path) -> None:
     def speeds(sent: bytes) -> list[bytes]:
         done = subprocess.run([program], input=sent, capture_output=True, timeout=30, check=True)
-        return done.stderr.splitlines()
+        return [line for line in done.stderr.splitlines() if line.startswith(b"baud")]
 
     assert speeds(b"edgeq baud 921600%name%") == [b"baud 921600"]
     assert speeds(b"edgeq baud 921600%\r\nname%\x00name%") == [b"baud 921600"]
@@ -282,3 +282,14 @@ def test_junk_never_harms(talk: Talk, junk: list[bytes], glue: bytes) -> None:
     said = talk(sent + b"%name%")
     assert said.count("m-ready") == sent.count(b"%") + 2
     assert said[-2:] == ["m-name-dut-[edgeq]", "m-ready"]
+
+
+def test_the_pin_falls_at_both_edges_of_the_window(program: Path) -> None:
+    """As MLPerf Tiny's energy mode has it; nothing else moves it."""
+
+    def levels(sent: bytes) -> list[bytes]:
+        done = subprocess.run([program], input=sent, capture_output=True, timeout=30, check=True)
+        return [line for line in done.stderr.splitlines() if line.startswith(b"pin")]
+
+    assert levels(b"name%timestamp%edgeq run 3%") == [b"pin 1"]
+    assert levels(b"infer 5 2%") == [b"pin 1", b"pin 0", b"pin 1", b"pin 0", b"pin 1"]

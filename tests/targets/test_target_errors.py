@@ -26,7 +26,7 @@ def changed(folder: Path, kind: str, name: str, old: str, new: str) -> Path:
 BOARD, CHIP, LINUX = ("boards", "nucleo-u575zi-q"), ("socs", "stm32u575"), ("linux", "raspberry-pi-4b")
 WRONG = [
     (BOARD, "clock_hz = 160", "clock_mhz = 160", "unknown key 'clock_mhz'", "did you mean 'clock_hz'?"),
-    (BOARD, "baud = 115_200", "speed = 115_200", "unknown key 'console.speed'", "known keys: baud, peripheral"),
+    (BOARD, "baud = 115_200", "speed = 115_200", "unknown key 'console.speed'", "known keys: alternate_function, baud"),
     (BOARD, "active_mw = ", "active_mW = ", "unknown key 'power.active_mW'", "did you mean 'active_mw'?"),
     (BOARD, "clock_hz = 160_000_000\n", "clock_hz = 200_000_000\n", "clock_hz is 200000000 but", ""),
     (BOARD, "clock_hz = 160_000_000\nrun", "run", "'clock_hz' is missing", "add clock_hz"),

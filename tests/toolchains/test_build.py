@@ -25,7 +25,7 @@ from edgeq.toolchains.elf import image, read
 from edgeq.toolchains.firmware import Firmware
 from edgeq.toolchains.zig import zig_environment
 
-RUNTIME_FLASH_LIMIT = 6 * 1024
+RUNTIME_FLASH_LIMIT = 8 * 1024
 """All of the firmware but the model and its kernels."""
 
 
@@ -46,8 +46,9 @@ def test_usage_is_exact(firmware: Firmware) -> None:
     assert usage.code_bytes == usage.flash_bytes - ELEMENTS
     assert usage.arena_bytes == 32
     assert usage.stack_bytes == 2048
-    start, end = firmware.symbols["_bss_start"][0], firmware.symbols["_bss_end"][0]
-    assert usage.ram_bytes == 2048 + 32 + (end - start)  # the fake model has no initialised data
+    at = {name: address for name, (address, _) in firmware.symbols.items()}
+    data, bss = at["_data_end"] - at["_data_start"], at["_bss_end"] - at["_bss_start"]
+    assert usage.ram_bytes == 2048 + 32 + data + bss
 
 
 def test_the_runtime_is_small(firmware: Firmware) -> None:
@@ -75,9 +76,9 @@ def test_the_image_starts_with_the_vectors(firmware: Firmware) -> None:
     assert words[0] == at["_stack_top"]
     assert words[1] == at["Reset_Handler"] | 1
     assert words[3] == at["Fault_Handler"] | 1
-    assert words[16 + 70] == at["LPUART1_IRQHandler"] | 1
-    assert words[16 + 86 : 16 + 90] == [0, 0, 0, 0]  # reserved
-    assert words[16 + 94] == at["Fault_Handler"] | 1  # the last one, weak
+    assert words[7:11] == [0, 0, 0, 0]  # reserved
+    assert words[16 + 70] == at["Console_IRQHandler"] | 1
+    assert {words[16 + n] for n in range(95) if n != 70} == {at["Fault_Handler"] | 1}  # weak, all of them
 
 
 def test_the_image_holds_the_weights(firmware: Firmware) -> None:
@@ -172,7 +173,8 @@ def test_too_big_for_the_ram_says_region_and_bytes(
     with pytest.raises(NegativeResult) as caught:
         build_firmware(fake_tree(board, arena_bytes=size), board, toolchain, cache=cache)
     assert caught.value.facts["region"] == "sram"
-    assert caught.value.facts["overflow_bytes"] == firmware.usage.ram_bytes - 32
+    # The image of .data counts in the region's flash too, and between the sections there may be gaps.
+    assert 0 <= caught.value.facts["overflow_bytes"] - (firmware.usage.ram_bytes - 32) <= 8
     assert "sram" in caught.value.what
 
 

@@ -1,8 +1,8 @@
 /* Faults end in one line on the console, with what is needed to find the cause in the .elf file. */
 #include <stdint.h>
 
+#include "board/core.h"
 #include "board/linker.h"
-#include "board/registers.h"
 #include "runtime/board.h"
 #include "runtime/format.h"
 
@@ -37,8 +37,10 @@ void fault_report(const exception_frame *frame) {
         put_text(" stack overflow sp=0x");
         put_hex_word((uint32_t)(uintptr_t)frame);
     }
+#if __ARM_ARCH >= 7 /* Armv6-M doesn't say more */
     put_text(" cfsr=0x");
     put_hex_word(SCB_CFSR);
+#endif
     put_line("]");
     for (;;) {
         __asm volatile("cpsid i\n wfi");
