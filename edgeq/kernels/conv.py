@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from edgeq.graph import Graph, Op
+from collections.abc import Callable
+
+from edgeq.graph import DType, Graph, Op
 from edgeq.kernels import arithmetic, dsp, fully_connected
 from edgeq.kernels.channels import Channels
-from edgeq.kernels.contract import Facts, Kernel, Lowering
-from edgeq.kernels.convolution import Parts, convolution_rules, lower_portable, parts
+from edgeq.kernels.contract import Facts, Kernel, Lowering, Rule
+from edgeq.kernels.convolution import INT4, INT8, Parts, convolution_rules, lower_portable, parts
 
 
 def macs(graph: Graph, op: Op) -> int:
@@ -40,10 +42,15 @@ def has_no_groups(graph: Graph, op: Op) -> Facts | None:
     return None if groups == 1 else {"groups": groups}
 
 
-def sums_stay_small(graph: Graph, op: Op) -> Facts | None:
-    """A sum may reach 2**30 or a shift 22 bits, beyond which the DSP kernels' rounding wouldn't be exact."""
-    p = parts(graph, op)
-    return None if dsp.sums_stay_small(_matrix(p)) else {}
+def sums_fit(width: dsp.Width) -> Rule:
+    """A rule: the DSP kernels for weights of this width are exact."""
+
+    def sums_stay_small(graph: Graph, op: Op) -> Facts | None:
+        """A sum may reach 2**30 or a shift 22 bits, beyond which the DSP kernels' rounding wouldn't be exact."""
+        p = parts(graph, op)
+        return None if dsp.sums_stay_small(_matrix(p), width.scaled) else {}
+
+    return sums_stay_small
 
 
 def is_pointwise(graph: Graph, op: Op) -> Facts | None:
@@ -72,7 +79,7 @@ def has_one_position(graph: Graph, op: Op) -> Facts | None:
     return None if w.positions == 1 and whole and dense else {"positions": w.positions}
 
 
-def lower_tiles(p: Parts, channels: Channels, macs: int, scratch_bytes: int) -> Lowering:
+def lower_tiles(p: Parts, channels: Channels, macs: int, scratch_bytes: int, width: dsp.Width = dsp.INT8) -> Lowering:
     """The call of the tiled DSP kernels.
 
     Args:
@@ -80,12 +87,12 @@ def lower_tiles(p: Parts, channels: Channels, macs: int, scratch_bytes: int) -> 
         scratch_bytes: of the kernel that makes the columns.
     """
     depth = dsp.round_up(channels.weights.shape[1], 4)
-    prepared = dsp.prepare(channels, 2)
+    prepared = dsp.prepare(channels, 2, width.scaled)
     return Lowering.of_call(
         arguments=("{in0}", "{out0}", "{scratch}"),
         struct="edgeq_dsp_conv_params",
-        fields=dsp_fields(p, depth),
-        constants=dsp.constants(dsp.pack_two_channels(prepared.weights), prepared),
+        fields={**dsp_fields(p, depth), "multiply": width.tile},
+        constants=dsp.constants(width.pack_tile(prepared.weights), prepared),
         scratch_bytes=scratch_bytes,
         macs=macs,
     )
@@ -119,84 +126,101 @@ def _matrix(p: Parts) -> Channels:
     return p.channels(p.weights.reshape(p.window.out_c, -1))
 
 
-def _lower_dsp(graph: Graph, op: Op) -> Lowering:
-    p = parts(graph, op)
-    return lower_tiles(p, _matrix(p), macs(graph, op), 8 * padded_depth(p) + p.window.in_c)
+def _tiles(scratch_bytes: Callable[[Parts], int], width: dsp.Width) -> Callable[[Graph, Op], Lowering]:
+    def lower(graph: Graph, op: Op) -> Lowering:
+        p = parts(graph, op)
+        return lower_tiles(p, _matrix(p), macs(graph, op), scratch_bytes(p), width)
+
+    return lower
 
 
-def _lower_few_dsp(graph: Graph, op: Op) -> Lowering:
-    p = parts(graph, op)
-    return lower_tiles(p, _matrix(p), macs(graph, op), few_scratch_bytes(p))
+def _vector(width: dsp.Width) -> Callable[[Graph, Op], Lowering]:
+    def lower(graph: Graph, op: Op) -> Lowering:
+        p = parts(graph, op)
+        return fully_connected.lower_rows(1, _matrix(p), macs(graph, op), width)
+
+    return lower
 
 
-def _lower_pointwise_dsp(graph: Graph, op: Op) -> Lowering:
-    p = parts(graph, op)
-    return lower_tiles(p, _matrix(p), macs(graph, op), 8 * padded_depth(p))
+_COLUMNS = ("dsp/edgeq_dsp.h", "dsp/edgeq_dsp_columns.h", "dsp/columns_s8_dsp.c", "dsp/mat_mul_dsp.inc")
+FEW = "dsp/conv_2d_few_s8_dsp.c"
 
 
-def _lower_vector_dsp(graph: Graph, op: Op) -> Lowering:
-    p = parts(graph, op)
-    return fully_connected.lower_rows(1, _matrix(p), macs(graph, op))
+def tile_sources(width: dsp.Width) -> tuple[str, ...]:
+    """The files behind the tiled kernels for weights of this width."""
+    return (*_COLUMNS, width.tile_source)
 
 
-RULES = (*convolution_rules(axis=0), channels_fit)
-_DSP_RULES = (*RULES, has_no_groups, sums_stay_small)
-_TILE_SOURCES = ("dsp/edgeq_dsp.h", "dsp/edgeq_dsp_columns.h", "dsp/columns_s8_dsp.c", "dsp/mat_mul_s8_dsp.S")
-FEW_SOURCES = (*_TILE_SOURCES, "dsp/conv_2d_few_s8_dsp.c")
+def _rows(
+    types: str, weights: tuple[DType, ...], width: dsp.Width, portable: str, max_version: int
+) -> tuple[Kernel, ...]:
+    """The rows for weights of one width; the kernels that gather columns are the same for all."""
+    every = (*convolution_rules(0, weights), channels_fit)
+    special = (*every, has_no_groups, sums_fit(width))
+
+    def tiled(
+        name: str, rules: tuple[Rule, ...], scratch_bytes: Callable[[Parts], int], source: str, why: str
+    ) -> Kernel:
+        return Kernel(
+            symbol=name,
+            op="CONV_2D",
+            types=types,
+            max_version=max_version,
+            requires=("dsp",),
+            sources=(*tile_sources(width), source),
+            rules=(*special, *rules),
+            lower=_tiles(scratch_bytes, width),
+            why=why,
+        )
+
+    return (
+        Kernel(
+            symbol="edgeq_fully_connected_s8_dsp",
+            op="CONV_2D",
+            types=types,
+            max_version=max_version,
+            requires=("dsp",),
+            sources=fully_connected.dsp_sources(width),
+            rules=(*special, has_one_position),
+            lower=_vector(width),
+            why="a convolution with one output position is a matrix times a vector",
+        ),
+        tiled(
+            "edgeq_pointwise_conv_2d_s8_dsp",
+            (is_pointwise,),
+            lambda p: 8 * padded_depth(p),
+            "dsp/pointwise_conv_2d_s8_dsp.c",
+            "1x1: columns are the input's pixels, nothing is gathered",
+        ),
+        tiled(
+            "edgeq_conv_2d_s8_dsp",
+            (channels_are_fours,),
+            lambda p: 8 * padded_depth(p) + p.window.in_c,
+            "dsp/conv_2d_s8_dsp.c",
+            f"four pixels by two channels at a time, {width.pace}",
+        ),
+        tiled(
+            "edgeq_conv_2d_few_s8_dsp",
+            (),
+            few_scratch_bytes,
+            FEW,
+            "the same where pixels aren't whole words: first layers",
+        ),
+        Kernel(
+            symbol=portable,
+            op="CONV_2D",
+            types=types,
+            max_version=max_version,
+            sources=(f"portable/{portable.removeprefix('edgeq_')}.c",),
+            rules=every,
+            lower=_lower,
+            why="every core; grouped convolutions everywhere",
+        ),
+    )
+
 
 KERNELS = (
-    Kernel(
-        symbol="edgeq_fully_connected_s8_dsp",
-        op="CONV_2D",
-        types="int8",
-        max_version=6,
-        requires=("dsp",),
-        sources=fully_connected.DSP_SOURCES,
-        rules=(*_DSP_RULES, has_one_position),
-        lower=_lower_vector_dsp,
-        why="a convolution with one output position is a matrix times a vector",
-    ),
-    Kernel(
-        symbol="edgeq_pointwise_conv_2d_s8_dsp",
-        op="CONV_2D",
-        types="int8",
-        max_version=6,
-        requires=("dsp",),
-        sources=(*_TILE_SOURCES, "dsp/pointwise_conv_2d_s8_dsp.c"),
-        rules=(*_DSP_RULES, is_pointwise),
-        lower=_lower_pointwise_dsp,
-        why="1x1: columns are the input's pixels, nothing is gathered",
-    ),
-    Kernel(
-        symbol="edgeq_conv_2d_s8_dsp",
-        op="CONV_2D",
-        types="int8",
-        max_version=6,
-        requires=("dsp",),
-        sources=(*_TILE_SOURCES, "dsp/conv_2d_s8_dsp.c"),
-        rules=(*_DSP_RULES, channels_are_fours),
-        lower=_lower_dsp,
-        why="four pixels by two channels at a time, 17 cycles per 16 MACs",
-    ),
-    Kernel(
-        symbol="edgeq_conv_2d_few_s8_dsp",
-        op="CONV_2D",
-        types="int8",
-        max_version=6,
-        requires=("dsp",),
-        sources=FEW_SOURCES,
-        rules=_DSP_RULES,
-        lower=_lower_few_dsp,
-        why="the same where pixels aren't whole words: first layers",
-    ),
-    Kernel(
-        symbol="edgeq_conv_2d_s8",
-        op="CONV_2D",
-        types="int8",
-        max_version=6,
-        sources=("portable/conv_2d_s8.c",),
-        rules=RULES,
-        lower=_lower,
-        why="every core; grouped convolutions everywhere",
-    ),
+    # Version 7 is int4 weights to newer converters; tflite-runtime 2.14 takes them in versions up to 6.
+    *_rows("int8, int4 weights", INT4, dsp.INT4, "edgeq_conv_2d_s4", 7),
+    *_rows("int8", INT8, dsp.INT8, "edgeq_conv_2d_s8", 6),
 )

@@ -15,6 +15,7 @@ from edgeq.kernels.channels import Channels
 from edgeq.kernels.contract import Constant, Facts, Lowering, Rule
 
 INT8 = (DType.INT8,)
+INT4 = (DType.INT4,)
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class Parts:
     """A convolution taken apart.
 
     Attributes:
-        weights: int8, [out_c][filter_h][filter_w][in_c / groups], depthwise [filter_h][filter_w][out_c].
+        weights: int8 (int4 unpacked), [out_c][filter_h][filter_w][in_c / groups], depthwise
+            [filter_h][filter_w][out_c].
         bias: int32, (out_c,); zeros where the operator has none.
         filter: the weights' tensor, for its scales.
     """
@@ -68,7 +70,7 @@ def parts(graph: Graph, op: Op) -> Parts:
 
 
 def lower_portable(graph: Graph, op: Op, group: int, macs: int) -> Lowering:
-    """The portable kernels' call: weights as in the file."""
+    """The portable kernels' call: weights as in the file, int4 packed."""
     p = parts(graph, op)
     return Lowering.of_call(
         arguments=("{in0}", "{out0}"),
@@ -85,12 +87,24 @@ def lower_portable(graph: Graph, op: Op, group: int, macs: int) -> Lowering:
             "group": str(group),
         },
         constants=(
-            Constant("weights", "int8_t", p.weights.tobytes()),
+            Constant("weights", "int8_t", packed_weights(p.filter, p.weights)),
             Constant("bias", "int32_t", p.bias.astype("<i4").tobytes()),
             Constant("scales", "int32_t", scale_pairs(p.multipliers), "parameters"),
         ),
         macs=macs,
     )
+
+
+def packed_weights(tensor: Tensor, weights: npt.NDArray[np.int8]) -> bytes:
+    """Weights as the file holds them: int4 packed."""
+    return pack_nibbles(weights) if tensor.dtype is DType.INT4 else weights.tobytes()
+
+
+def pack_nibbles(values: npt.NDArray[np.int8]) -> bytes:
+    """int4 values, two in a byte, the first in the low half."""
+    flat = np.zeros(values.size + values.size % 2, np.uint8)
+    flat[: values.size] = values.reshape(-1).view(np.uint8) & 15
+    return (flat[0::2] | flat[1::2] << 4).astype(np.uint8).tobytes()
 
 
 def scale_pairs(multipliers: tuple[Multiplier, ...]) -> bytes:
@@ -138,13 +152,13 @@ def bias_fits(graph: Graph, op: Op) -> Facts | None:
     return {"tensor": bias.short_name, "elements": bias.elements, "channels": out.shape[-1]}
 
 
-def convolution_rules(axis: int) -> tuple[Rule, ...]:
-    """The rules of both convolutions; output channels run along `axis` of the weights."""
+def convolution_rules(axis: int, weights: tuple[DType, ...] = INT8) -> tuple[Rule, ...]:
+    """The rules of both convolutions; output channels run along `axis` of the weights, which are of these types."""
     return (
         rules.arity(2, 3),
         rules.shapes_are_static,
         rules.nothing_is_empty,
-        rules.types((INT8, INT8, (DType.INT32,)), INT8),
+        rules.types((INT8, weights, (DType.INT32,)), INT8),
         rules.constant(1, "weights"),
         rules.constant(2, "biases"),
         rules.rank(0, (4,)),

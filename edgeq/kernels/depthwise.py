@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from types import MappingProxyType
+
 import numpy as np
 
-from edgeq.graph import Graph, Op
+from edgeq.graph import DType, Graph, Op
 from edgeq.kernels import conv, dsp
 from edgeq.kernels.channels import Channels
-from edgeq.kernels.contract import Facts, Kernel, Lowering
-from edgeq.kernels.convolution import Parts, convolution_rules, lower_portable, parts
+from edgeq.kernels.contract import Facts, Kernel, Lowering, Rule
+from edgeq.kernels.convolution import INT4, INT8, Parts, convolution_rules, lower_portable, pack_nibbles, parts
 from edgeq.kernels.windows import Window
 
 
@@ -44,9 +48,14 @@ def _matrix(p: Parts) -> Channels:
     return p.channels(np.ascontiguousarray(p.weights.reshape(-1, p.window.out_c).T))
 
 
-def sums_stay_small(graph: Graph, op: Op) -> Facts | None:
-    """A sum may reach 2**30 or a shift 22 bits, beyond which the DSP kernels' rounding wouldn't be exact."""
-    return None if dsp.sums_stay_small(_matrix(parts(graph, op))) else {}
+def sums_fit(scaled: int) -> Rule:
+    """A rule: the DSP kernels are exact, for sums 2**scaled times what they stand for."""
+
+    def sums_stay_small(graph: Graph, op: Op) -> Facts | None:
+        """A sum may reach 2**30 or a shift 22 bits, beyond which the DSP kernels' rounding wouldn't be exact."""
+        return None if dsp.sums_stay_small(_matrix(parts(graph, op)), scaled) else {}
+
+    return sums_stay_small
 
 
 def is_plain_3x3(graph: Graph, op: Op) -> Facts | None:
@@ -87,9 +96,12 @@ def keeps_channels(graph: Graph, op: Op) -> Facts | None:
     return {"in_c": window.in_c, "multiplier": window.out_c // window.in_c}
 
 
-def _lower_as_conv(graph: Graph, op: Op) -> Lowering:
-    p = parts(graph, op)
-    return conv.lower_tiles(p, _matrix(p), macs(graph, op), conv.few_scratch_bytes(p))
+def _as_conv(width: dsp.Width) -> Callable[[Graph, Op], Lowering]:
+    def lower(graph: Graph, op: Op) -> Lowering:
+        p = parts(graph, op)
+        return conv.lower_tiles(p, _matrix(p), macs(graph, op), conv.few_scratch_bytes(p), width)
+
+    return lower
 
 
 def _lower_dsp(graph: Graph, op: Op) -> Lowering:
@@ -130,6 +142,28 @@ def _lower_3x3_dsp(graph: Graph, op: Op) -> Lowering:
     )
 
 
+def _unpacked(lower: Callable[[Graph, Op], Lowering]) -> Callable[[Graph, Op], Lowering]:
+    """The lowering with int4 weights: packed as they come, unpacked into scratch before the int8 kernel runs.
+
+    There are few of them: nine or so a channel, for each of which every output position has as many products.
+    """
+
+    def lower_int4(graph: Graph, op: Op) -> Lowering:
+        made = lower(graph, op)
+        (call,) = made.calls
+        weights, *others = made.constants
+        count = len(weights.data)
+        fields = {**call.fields, "unpacked": str(count)}
+        return replace(
+            made,
+            calls=(replace(call, fields=MappingProxyType(fields)),),
+            constants=(replace(weights, data=pack_nibbles(np.frombuffer(weights.data, np.int8))), *others),
+            scratch_bytes=dsp.round_up(count, 4) + made.scratch_bytes,
+        )
+
+    return lower_int4
+
+
 def walks_sideways(window: Window) -> bool:
     """Whether rows along the plane's height are worth it: long rows cost less per output, and both ways must be
     ones that the kernel can walk."""
@@ -141,50 +175,61 @@ def _is_walkable(w: Window) -> bool:
     return w.stride_w in (1, 2) and w.pad_w <= 1 and w.pad_h <= 2 and w.stride_h <= 3
 
 
-RULES = (*convolution_rules(axis=3), channels_fit)
+def _rows(types: str, weights: tuple[DType, ...], width: dsp.Width, name: str, max_version: int) -> tuple[Kernel, ...]:
+    """The rows for weights of one width. name: "s8" or "s4"."""
+    every = (*convolution_rules(3, weights), channels_fit)
+    small = sums_fit(0)
+    own: tuple[str, ...] = ()
+    lower_3x3: Callable[[Graph, Op], Lowering] = _lower_3x3_dsp
+    lower_any: Callable[[Graph, Op], Lowering] = _lower_dsp
+    if weights == INT4:
+        own = (f"dsp/depthwise_{name}_dsp.h",)
+        lower_3x3, lower_any = _unpacked(lower_3x3), _unpacked(lower_any)
 
-KERNELS = (
-    Kernel(
-        symbol="edgeq_conv_2d_few_s8_dsp",
-        op="DEPTHWISE_CONV_2D",
-        types="int8",
-        max_version=6,
-        requires=("dsp",),
-        sources=conv.FEW_SOURCES,
-        rules=(*RULES, sums_stay_small, has_one_input_channel),
-        lower=_lower_as_conv,
-        why="over one input channel it is a CONV_2D",
-    ),
-    Kernel(
-        symbol="edgeq_depthwise_3x3_s8_dsp",
-        op="DEPTHWISE_CONV_2D",
-        types="int8",
-        max_version=6,
-        requires=("dsp",),
-        sources=("dsp/edgeq_dsp.h", "dsp/depthwise_3x3_s8_dsp.c", "dsp/depthwise_3x3_s8_dsp.S"),
-        rules=(*RULES, sums_stay_small, keeps_channels, is_plain_3x3, scales_are_plain),
-        lower=_lower_3x3_dsp,
-        why="3x3: channel by channel over widened rows, 53 cycles for two outputs",
-    ),
-    Kernel(
-        symbol="edgeq_depthwise_conv_2d_s8_dsp",
-        op="DEPTHWISE_CONV_2D",
-        types="int8",
-        max_version=6,
-        requires=("dsp",),
-        sources=("dsp/edgeq_dsp.h", "dsp/depthwise_conv_2d_s8_dsp.c"),
-        rules=(*RULES, sums_stay_small, keeps_channels),
-        lower=_lower_dsp,
-        why="four channels and two taps at a time",
-    ),
-    Kernel(
-        symbol="edgeq_depthwise_conv_2d_s8",
-        op="DEPTHWISE_CONV_2D",
-        types="int8",
-        max_version=6,
-        sources=("portable/depthwise_conv_2d_s8.c",),
-        rules=RULES,
-        lower=_lower,
-        why="every core; any filter, stride, dilation and depth multiplier",
-    ),
-)
+    def special(kernel: str, sources: tuple[str, ...], rules: tuple[Rule, ...], why: str) -> Kernel:
+        extra = (*own, f"dsp/{kernel}_{name}_dsp.c") if own else ()
+        return Kernel(
+            symbol=f"edgeq_{kernel}_{name}_dsp",
+            op="DEPTHWISE_CONV_2D",
+            types=types,
+            max_version=max_version,
+            requires=("dsp",),
+            sources=("dsp/edgeq_dsp.h", *sources, *extra),
+            rules=(*every, small, keeps_channels, *rules),
+            lower=lower_3x3 if rules else lower_any,
+            why=why,
+        )
+
+    return (
+        Kernel(
+            symbol="edgeq_conv_2d_few_s8_dsp",
+            op="DEPTHWISE_CONV_2D",
+            types=types,
+            max_version=max_version,
+            requires=("dsp",),
+            sources=(*conv.tile_sources(width), conv.FEW),
+            rules=(*every, sums_fit(width.scaled), has_one_input_channel),
+            lower=_as_conv(width),
+            why="over one input channel it is a CONV_2D",
+        ),
+        special(
+            "depthwise_3x3",
+            ("dsp/depthwise_3x3_s8_dsp.c", "dsp/depthwise_3x3_s8_dsp.S"),
+            (is_plain_3x3, scales_are_plain),
+            "3x3: channel by channel over widened rows, 53 cycles for two outputs",
+        ),
+        special("depthwise_conv_2d", ("dsp/depthwise_conv_2d_s8_dsp.c",), (), "four channels and two taps at a time"),
+        Kernel(
+            symbol=f"edgeq_depthwise_conv_2d_{name}",
+            op="DEPTHWISE_CONV_2D",
+            types=types,
+            max_version=max_version,
+            sources=(f"portable/depthwise_conv_2d_{name}.c",),
+            rules=every,
+            lower=_lower,
+            why="every core; any filter, stride, dilation and depth multiplier",
+        ),
+    )
+
+
+KERNELS = (*_rows("int8, int4 weights", INT4, dsp.INT4, "s4", 7), *_rows("int8", INT8, dsp.INT8, "s8", 6))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,19 +12,21 @@ from edgeq.graph import DType, Graph, Op, Tensor
 from edgeq.kernels import arithmetic, dsp, rules
 from edgeq.kernels.arithmetic import Multiplier
 from edgeq.kernels.channels import Channels
-from edgeq.kernels.contract import Constant, Facts, Kernel, Lowering
-from edgeq.kernels.convolution import INT8, bias_fits, scale_pairs, weight_scales
+from edgeq.kernels.contract import Constant, Facts, Kernel, Lowering, Rule
+from edgeq.kernels.convolution import INT4, INT8, bias_fits, packed_weights, scale_pairs, weight_scales
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The operator taken apart: weights int8 [outputs][depth], bias int32 (outputs,), one multiplier or one each."""
+    """The operator taken apart: weights int8 (int4 unpacked) [outputs][depth], bias int32 (outputs,), one multiplier or
+    one each."""
 
     rows: int
     depth: int
     outputs: int
     inp: Tensor
     out: Tensor
+    filter: Tensor
     weights: npt.NDArray[np.int8]
     weights_zero: int
     bias: npt.NDArray[np.int32]
@@ -50,6 +53,7 @@ def parts(graph: Graph, op: Op) -> Parts:
         outputs=outputs,
         inp=inp,
         out=out,
+        filter=weights,
         weights=weights.data.astype(np.int8),
         weights_zero=arithmetic.zero_point_of(weights),
         bias=values.reshape(-1),
@@ -91,24 +95,26 @@ def channels_are_symmetric(graph: Graph, op: Op) -> Facts | None:
     return {"tensor": weights.short_name, "zero_point": zero_point, "channel": channel}
 
 
-RULES = (
-    rules.arity(2, 3),
-    rules.shapes_are_static,
-    rules.nothing_is_empty,
-    rules.types((INT8, INT8, (DType.INT32,)), INT8),
-    rules.constant(1, "weights"),
-    rules.constant(2, "biases"),
-    shapes_fit,
-    weights_are_plain,
-    rules.quantization_is_usable(0),
-    weight_scales(axis=0),
-    channels_are_symmetric,
-    rules.factor_is_defined(0, 1),
-    bias_fits,
-    rules.activation_is_known,
-    rules.activation_range_fits,
-    rules.activations_come_from_the_arena,
-)
+def fully_connected_rules(weights: tuple[DType, ...] = INT8) -> tuple[Rule, ...]:
+    """The rules of the operator with weights of these types."""
+    return (
+        rules.arity(2, 3),
+        rules.shapes_are_static,
+        rules.nothing_is_empty,
+        rules.types((INT8, weights, (DType.INT32,)), INT8),
+        rules.constant(1, "weights"),
+        rules.constant(2, "biases"),
+        shapes_fit,
+        weights_are_plain,
+        rules.quantization_is_usable(0),
+        weight_scales(axis=0),
+        channels_are_symmetric,
+        rules.factor_is_defined(0, 1),
+        bias_fits,
+        rules.activation_is_known,
+        rules.activation_range_fits,
+        rules.activations_come_from_the_arena,
+    )
 
 
 def _lower(graph: Graph, op: Op) -> Lowering:
@@ -131,7 +137,7 @@ def _lower(graph: Graph, op: Op) -> Lowering:
             "act_max": str(p.act_max),
         },
         constants=(
-            Constant("weights", "int8_t", p.weights.tobytes()),
+            Constant("weights", "int8_t", packed_weights(p.filter, p.weights)),
             Constant("bias", "int32_t", p.bias.astype("<i4").tobytes()),
             Constant("scales", "int32_t", scale_pairs(p.multipliers), "parameters"),
         ),
@@ -139,11 +145,11 @@ def _lower(graph: Graph, op: Op) -> Lowering:
     )
 
 
-def lower_rows(rows: int, channels: Channels, macs: int) -> Lowering:
+def lower_rows(rows: int, channels: Channels, macs: int, width: dsp.Width = dsp.INT8) -> Lowering:
     """The call of the DSP kernel: weights [outputs][depth] times each of `rows` input vectors."""
     outputs, used = channels.weights.shape
     depth = dsp.round_up(used, 4)
-    prepared = dsp.prepare(channels, 2)
+    prepared = dsp.prepare(channels, 2, width.scaled)
     return Lowering.of_call(
         arguments=("{in0}", "{out0}", "{scratch}"),
         struct="edgeq_dsp_fully_connected_params",
@@ -158,8 +164,9 @@ def lower_rows(rows: int, channels: Channels, macs: int) -> Lowering:
             "scale_step": "sizeof(edgeq_dsp_scale)" if len(channels.multipliers) > 1 else "0",
             "act_min": str(channels.act_min),
             "act_max": str(channels.act_max),
+            "multiply": width.rows,
         },
-        constants=dsp.constants(dsp.pack_rows(prepared.weights), prepared),
+        constants=dsp.constants(width.pack_rows(prepared.weights), prepared),
         scratch_bytes=2 * depth,
         macs=macs,
     )
@@ -169,9 +176,12 @@ def _channels(p: Parts) -> Channels:
     return Channels.between(p.inp, p.out, p.weights, p.bias, p.multipliers, (p.act_min, p.act_max))
 
 
-def _lower_dsp(graph: Graph, op: Op) -> Lowering:
-    p = parts(graph, op)
-    return lower_rows(p.rows, _channels(p), p.rows * p.weights.size)
+def _lower_dsp(width: dsp.Width) -> Callable[[Graph, Op], Lowering]:
+    def lower(graph: Graph, op: Op) -> Lowering:
+        p = parts(graph, op)
+        return lower_rows(p.rows, _channels(p), p.rows * p.weights.size, width)
+
+    return lower
 
 
 def weights_are_symmetric(graph: Graph, op: Op) -> Facts | None:
@@ -180,34 +190,49 @@ def weights_are_symmetric(graph: Graph, op: Op) -> Facts | None:
     return None if zero == 0 else {"zero_point": zero}
 
 
-def sums_stay_small(graph: Graph, op: Op) -> Facts | None:
-    """A sum may reach 2**30 or a shift 22 bits, beyond which the DSP kernels' rounding wouldn't be exact."""
-    p = parts(graph, op)
-    return None if dsp.sums_stay_small(_channels(p)) else {}
+def sums_fit(width: dsp.Width) -> Rule:
+    """A rule: the DSP kernel for weights of this width is exact."""
+
+    def sums_stay_small(graph: Graph, op: Op) -> Facts | None:
+        """A sum may reach 2**30 or a shift 22 bits, beyond which the DSP kernels' rounding wouldn't be exact."""
+        return None if dsp.sums_stay_small(_channels(parts(graph, op)), width.scaled) else {}
+
+    return sums_stay_small
 
 
-DSP_SOURCES = ("dsp/edgeq_dsp.h", "dsp/fully_connected_s8_dsp.c", "dsp/mat_vec_s8_dsp.S")
+def dsp_sources(width: dsp.Width) -> tuple[str, ...]:
+    """The files behind the DSP kernel for weights of this width."""
+    return ("dsp/edgeq_dsp.h", "dsp/fully_connected_s8_dsp.c", "dsp/mat_vec_dsp.inc", width.rows_source)
+
+
+def _rows(types: str, weights: tuple[DType, ...], width: dsp.Width, portable: str) -> tuple[Kernel, ...]:
+    every = fully_connected_rules(weights)
+    return (
+        Kernel(
+            symbol="edgeq_fully_connected_s8_dsp",
+            op="FULLY_CONNECTED",
+            types=types,
+            max_version=12,
+            requires=("dsp",),
+            sources=dsp_sources(width),
+            rules=(*every, weights_are_symmetric, sums_fit(width)),
+            lower=_lower_dsp(width),
+            why=f"eight rows at a time, {width.rows_pace}",
+        ),
+        Kernel(
+            symbol=portable,
+            op="FULLY_CONNECTED",
+            types=types,
+            max_version=12,
+            sources=(f"portable/{portable.removeprefix('edgeq_')}.c",),
+            rules=every,
+            lower=_lower,
+            why="every core; weights with a zero point everywhere",
+        ),
+    )
+
 
 KERNELS = (
-    Kernel(
-        symbol="edgeq_fully_connected_s8_dsp",
-        op="FULLY_CONNECTED",
-        types="int8",
-        max_version=12,
-        requires=("dsp",),
-        sources=DSP_SOURCES,
-        rules=(*RULES, weights_are_symmetric, sums_stay_small),
-        lower=_lower_dsp,
-        why="eight rows at a time, 23 cycles per 16 MACs",
-    ),
-    Kernel(
-        symbol="edgeq_fully_connected_s8",
-        op="FULLY_CONNECTED",
-        types="int8",
-        max_version=12,
-        sources=("portable/fully_connected_s8.c",),
-        rules=RULES,
-        lower=_lower,
-        why="every core; weights with a zero point everywhere",
-    ),
+    *_rows("int8, int4 weights", INT4, dsp.INT4, "edgeq_fully_connected_s4"),
+    *_rows("int8", INT8, dsp.INT8, "edgeq_fully_connected_s8"),
 )

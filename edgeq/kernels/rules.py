@@ -50,7 +50,7 @@ def _type_facts(tensor: Tensor, allowed: tuple[DType, ...]) -> Facts:
     elif tensor.dtype is DType.UINT8:
         hint = "uint8 quantization is the older scheme; convert the float model again to int8"
     elif tensor.is_constant and tensor.dtype is DType.INT4:
-        hint = "4-bit weights have no kernel yet; convert with 8-bit weights"
+        hint = "there are 4-bit weights for convolutions and fully-connected layers; convert with 8-bit weights"
     else:
         hint = "convert the float model again with `edgeq convert`"
     names = " or ".join(d.value for d in allowed)

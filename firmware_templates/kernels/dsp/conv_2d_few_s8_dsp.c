@@ -60,6 +60,6 @@ void edgeq_conv_2d_few_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, 
     }
     edgeq_dsp_widen_4(from, p->depth, scratch);
     tile.out = out + first * w->out_c;
-    edgeq_dsp_mat_mul_4(&tile);
+    p->multiply(&tile);
   }
 }

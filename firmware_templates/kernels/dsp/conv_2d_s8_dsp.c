@@ -33,6 +33,6 @@ void edgeq_conv_2d_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, int8
       }
     }
     tile.out = out + first * w->out_c;
-    edgeq_dsp_mat_mul_4(&tile);
+    p->multiply(&tile);
   }
 }

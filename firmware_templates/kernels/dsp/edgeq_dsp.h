@@ -10,41 +10,24 @@
  *  - Sums stay so small that doubling them can't overflow (a rule of the kernel table), so that SMMULR of
  *    (2 * sum * 2^left) is gemmlowp's rounding doubling high multiplication; `round` holds half a unit of
  *    the right shift and the output's zero point shifted into place.
+ *
+ * 4-bit weights: the words of two neighbouring pairs are one, the first pair's in the high halves of its bytes, the
+ * second's in the low halves. A half is used where its mask leaves it, as 16 times the weight, and so sums and
+ * biases are 16 times what they are with 8 bits; a shift to the right undoes that before the multiplication (exactly:
+ * the low four bits of a sum are zeros), together with the doubling and the left shift.
  */
 #ifndef EDGEQ_DSP_H
 #define EDGEQ_DSP_H
 
 #include "kernels/edgeq_kernels.h"
 
-/* shifts: bits 0..7 left shift + 1, bits 8..15 right shift, bit 16: no right shift, or a clamp tighter than
- * int8, so that the careful path must be taken. */
+/* shifts: bits 0..7 left shift + 1 (4-bit weights: how far their sums are shifted to the right, see above), bits
+ * 8..15 right shift, bit 16: no right shift, or a clamp tighter than int8, so that the careful path must be taken. */
 typedef struct {
   int32_t multiplier;
   int32_t round;
   uint32_t shifts;
 } edgeq_dsp_scale;
-
-typedef struct {
-  edgeq_window window;
-  const int8_t *weights; /* packed */
-  const int32_t *bias;   /* with the input's zero point folded in; padded to an even count */
-  const edgeq_dsp_scale *scales;
-  int32_t depth; /* K, padded to a multiple of four */
-  int32_t sideways; /* depthwise 3x3: 1 where it walks along columns */
-  int32_t in_zero;
-  int32_t act_min, act_max;
-} edgeq_dsp_conv_params;
-
-typedef struct {
-  int32_t rows, depth; /* depth padded to a multiple of four */
-  int32_t depth_used;
-  int32_t outputs;
-  const int8_t *weights;
-  const int32_t *bias;
-  const edgeq_dsp_scale *scales;
-  int32_t scale_step; /* bytes from one output's scale to the next: 0 or sizeof(edgeq_dsp_scale) */
-  int32_t act_min, act_max;
-} edgeq_dsp_fully_connected_params;
 
 /* A tile of the matrix product; offsets are known to mat_mul_s8_dsp.S. */
 typedef struct {
@@ -58,6 +41,7 @@ typedef struct {
   int32_t channels;              /* 28 */
   int32_t act_min;               /* 32 */
   int32_t act_max;               /* 36 */
+  const int8_t *low;             /* 40: the low four bits, where weights lie in two planes */
 } edgeq_dsp_tile;
 
 /* Rows of a matrix times one vector; offsets are known to mat_vec_s8_dsp.S. */
@@ -72,7 +56,35 @@ typedef struct {
   int32_t rows;                  /* 28 */
   int32_t act_min;               /* 32 */
   int32_t act_max;               /* 36 */
+  const int8_t *low;             /* 40: as above */
 } edgeq_dsp_rows;
+
+typedef struct {
+  edgeq_window window;
+  const int8_t *weights; /* packed */
+  const int32_t *bias;   /* with the input's zero point folded in; padded to an even count */
+  const edgeq_dsp_scale *scales;
+  int32_t depth; /* K, padded to a multiple of four */
+  int32_t sideways; /* depthwise 3x3: 1 where it walks along columns */
+  int32_t in_zero;
+  int32_t act_min, act_max;
+  void (*multiply)(const edgeq_dsp_tile *tile); /* the matrix product for the weights' width; not depthwise */
+  const int8_t *low;                            /* of weights in two planes; else NULL */
+  int32_t unpacked;                             /* depthwise, int4: bytes of the weights once unpacked */
+} edgeq_dsp_conv_params;
+
+typedef struct {
+  int32_t rows, depth; /* depth padded to a multiple of four */
+  int32_t depth_used;
+  int32_t outputs;
+  const int8_t *weights;
+  const int32_t *bias;
+  const edgeq_dsp_scale *scales;
+  int32_t scale_step; /* bytes from one output's scale to the next: 0 or sizeof(edgeq_dsp_scale) */
+  int32_t act_min, act_max;
+  void (*multiply)(const edgeq_dsp_rows *rows);
+  const int8_t *low;
+} edgeq_dsp_fully_connected_params;
 
 /* What a 3x3 depthwise convolution needs to know of a channel; offsets are known to depthwise_3x3_s8_dsp.S. */
 typedef struct {
@@ -96,13 +108,17 @@ typedef struct {
 void edgeq_dsp_depthwise_3x3_row_1(const edgeq_dsp_row *row); /* stride 1 */
 void edgeq_dsp_depthwise_3x3_row_2(const edgeq_dsp_row *row); /* stride 2 */
 void edgeq_dsp_mat_mul_4(const edgeq_dsp_tile *tile);
+void edgeq_dsp_mat_mul_4_s4(const edgeq_dsp_tile *tile);
 void edgeq_dsp_mat_vec(const edgeq_dsp_rows *rows);
+void edgeq_dsp_mat_vec_s4(const edgeq_dsp_rows *rows);
 
 void edgeq_conv_2d_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, int8_t *out, void *scratch);
 void edgeq_conv_2d_few_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, int8_t *out, void *scratch);
 void edgeq_pointwise_conv_2d_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, int8_t *out, void *scratch);
 void edgeq_depthwise_conv_2d_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, int8_t *out, void *scratch);
 void edgeq_depthwise_3x3_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, int8_t *out, void *scratch);
+void edgeq_depthwise_conv_2d_s4_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, int8_t *out, void *scratch);
+void edgeq_depthwise_3x3_s4_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, int8_t *out, void *scratch);
 void edgeq_add_s8_dsp(const edgeq_binary_params *p, const int8_t *in0, const int8_t *in1, int8_t *out,
                       void *scratch);
 void edgeq_fully_connected_s8_dsp(const edgeq_dsp_fully_connected_params *p, const int8_t *in, int8_t *out,

@@ -1,4 +1,4 @@
-/* Columns of a convolution for edgeq_dsp_mat_mul_4: four output positions at a time. */
+/* Columns of a convolution for the matrix products (edgeq_dsp_mat_mul_4 and its like): four output positions at a time. */
 #ifndef EDGEQ_DSP_COLUMNS_H
 #define EDGEQ_DSP_COLUMNS_H
 
@@ -59,6 +59,7 @@ static inline edgeq_dsp_tile edgeq_dsp_tile_of(const edgeq_dsp_conv_params *p, v
       .channels = p->window.out_c,
       .act_min = p->act_min,
       .act_max = p->act_max,
+      .low = p->low,
   };
 }
 

@@ -16,6 +16,7 @@ void edgeq_fully_connected_s8_dsp(const edgeq_dsp_fully_connected_params *p, con
       .rows = p->outputs,
       .act_min = p->act_min,
       .act_max = p->act_max,
+      .low = p->low,
   };
   for (int32_t row = 0; row < p->rows; ++row, in += p->depth_used, rows.out += p->outputs) {
     uint32_t *to = scratch;
@@ -32,6 +33,6 @@ void edgeq_fully_connected_s8_dsp(const edgeq_dsp_fully_connected_params *p, con
       to[0] = (uint32_t)edgeq_sxtb16(bytes);
       to[1] = (uint32_t)edgeq_sxtb16_ror8(bytes);
     }
-    edgeq_dsp_mat_vec(&rows);
+    p->multiply(&rows);
   }
 }

@@ -12,6 +12,6 @@ void edgeq_pointwise_conv_2d_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t
     const int8_t *const from[4] = {pixel, pixel + step, pixel + 2 * step, pixel + 3 * step};
     edgeq_dsp_widen_4(from, p->depth, scratch);
     tile.out = out + first * p->window.out_c;
-    edgeq_dsp_mat_mul_4(&tile);
+    p->multiply(&tile);
   }
 }

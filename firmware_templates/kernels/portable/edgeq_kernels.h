@@ -108,6 +108,9 @@ typedef struct {
 void edgeq_conv_2d_s8(const edgeq_conv_params *p, const int8_t *in, int8_t *out);
 void edgeq_depthwise_conv_2d_s8(const edgeq_conv_params *p, const int8_t *in, int8_t *out);
 void edgeq_fully_connected_s8(const edgeq_fully_connected_params *p, const int8_t *in, int8_t *out);
+void edgeq_conv_2d_s4(const edgeq_conv_params *p, const int8_t *in, int8_t *out); /* _s4: weights of four bits */
+void edgeq_depthwise_conv_2d_s4(const edgeq_conv_params *p, const int8_t *in, int8_t *out);
+void edgeq_fully_connected_s4(const edgeq_fully_connected_params *p, const int8_t *in, int8_t *out);
 void edgeq_average_pool_2d_s8(const edgeq_pool_params *p, const int8_t *in, int8_t *out);
 void edgeq_max_pool_2d_s8(const edgeq_pool_params *p, const int8_t *in, int8_t *out);
 void edgeq_add_s8(const edgeq_binary_params *p, const int8_t *in0, const int8_t *in1, int8_t *out);
@@ -122,6 +125,12 @@ void edgeq_concat_part(const edgeq_concat_params *p, const void *in, void *out);
 void edgeq_mean_s8(const edgeq_mean_params *p, const int8_t *in, int8_t *out, int32_t *sums);
 void edgeq_quantize_f32_s8(const edgeq_affine_params *p, const float *in, int8_t *out);
 void edgeq_dequantize_s8_f32(const edgeq_affine_params *p, const int8_t *in, float *out);
+
+/* Weight number `at` of packed int4 weights: two in a byte, the even one in the low half. */
+static inline int32_t edgeq_weight_s4(const int8_t *packed, int32_t at) {
+  const int32_t byte = packed[at >> 1];
+  return at & 1 ? byte >> 4 : ((byte & 15) ^ 8) - 8;
+}
 
 /* ---- requantization, shared by the kernels ---- */
 
