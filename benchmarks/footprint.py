@@ -70,8 +70,8 @@ def kernel_sizes(tree: SourceTree, board: Target) -> dict[str, int]:
     """Each kernel file (as in Kernel.sources) → bytes of its code and constants."""
     folder = resources.folder("firmware_templates") / "kernels"
     runs = [kernel for kernel in KERNELS if set(kernel.requires) <= set(board.core.isa)]
-    sources = sorted({s for kernel in runs for s in kernel.sources if not s.endswith(".h")})
-    headers = {f"kernels/{path.name}": path.read_bytes() for path in sorted(folder.rglob("*.h"))}
+    sources = sorted({s for kernel in runs for s in kernel.sources if s.endswith((".c", ".S"))})
+    headers = {f"kernels/{p.name}": p.read_bytes() for p in sorted(folder.rglob("*")) if p.suffix in (".h", ".inc")}
     sizes = {}
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)

@@ -46,7 +46,7 @@ class Footprint:
         A kernel file without a figure counts as the largest one.
         """
         unknown = max(self.kernel_code_bytes.values(), default=0)
-        compiled = {source for source in kernel_sources if not source.endswith(".h")}
+        compiled = {source for source in kernel_sources if source.endswith((".c", ".S"))}
         kernels = sum(self.kernel_code_bytes.get(source, unknown) for source in compiled)
         return self.runtime_code_bytes + layers * self.layer_code_bytes + kernels
 

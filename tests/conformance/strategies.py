@@ -40,15 +40,18 @@ def _bias(draw: st.DrawFn, rng: np.random.Generator, channels: int, depth: int) 
     return rng.integers(-reach, reach + 1, channels)
 
 
-def _weights(draw: st.DrawFn, rng: np.random.Generator, shape: tuple[int, ...], axis: int) -> T:
-    """Symmetric int8, per tensor or per channel along `axis`; -128 too, which producers avoid but files may hold."""
-    data = int8_values(rng, shape, draw(st.sampled_from((-127, -127, -128))))
-    if draw(st.booleans()):
-        return T(shape, scale=draw(scales()), data=data)
+def _weights(
+    draw: st.DrawFn, rng: np.random.Generator, shape: tuple[int, ...], axis: int, bits: int = 8, one_scale: bool = False
+) -> T:
+    """Symmetric int8 or int4, per tensor or per channel along `axis`; -128 too, which producers avoid but files may
+    hold."""
+    data = int8_values(rng, shape, draw(st.sampled_from((-127, -127, -128)))) >> (8 - bits)
+    if one_scale or draw(st.booleans()):
+        return T(shape, f"INT{bits}", scale=draw(scales()), data=data)
     base = draw(scales())
     spread = rng.uniform(draw(st.sampled_from((-6, -6, -24))), 6, shape[axis])  # -24: channels that never change
     per_channel = [float32(base * 2.0**s) for s in spread]
-    return T(shape, scale=per_channel, axis=axis, data=data)
+    return T(shape, f"INT{bits}", scale=per_channel, axis=axis, data=data)
 
 
 def _largest(scale: Any) -> float:
@@ -56,12 +59,13 @@ def _largest(scale: Any) -> float:
 
 
 @st.composite
-def convolutions(draw: st.DrawFn, depthwise: bool = False, most: int = 9, fixed_filter: int = 0) -> Case:
+def convolutions(draw: st.DrawFn, depthwise: bool = False, most: int = 9, fixed_filter: int = 0, bits: int = 8) -> Case:
     """CONV_2D, grouped too, or DEPTHWISE_CONV_2D.
 
     Args:
         fixed_filter: 1 or 3 for the shapes that have kernels of their own: 1x1, or depthwise 3x3, over four channels
             or a multiple.
+        bits: of the weights.
     """
     rng = draw(rngs())
     in_h, in_w = draw(st.integers(1, most)), draw(st.integers(1, most))
@@ -105,7 +109,7 @@ def convolutions(draw: st.DrawFn, depthwise: bool = False, most: int = 9, fixed_
         out_c = groups * draw(st.sampled_from((1, 2, 3, 4, 5, 6, 8, 9)))
         in_c = group * groups
         shape, depth, axis = (out_c, filter_h, filter_w, group), filter_h * filter_w * group, 0
-    weights = _weights(draw, rng, shape, axis)
+    weights = _weights(draw, rng, shape, axis, bits)
     s_in = draw(scales())
     product = s_in * _largest(weights.scale)
     bias = None
@@ -127,16 +131,17 @@ def _bias_scale(s_in: float, weights: T) -> Any:
 
 
 @st.composite
-def fully_connected(draw: st.DrawFn, most: int = 40) -> Case:
-    """FULLY_CONNECTED: batches, ranks, no bias, keep_num_dims, per channel, weights with a zero point."""
+def fully_connected(draw: st.DrawFn, most: int = 40, bits: int = 8) -> Case:
+    """FULLY_CONNECTED, int4 weights with one scale only (2.14 has no others): batches, ranks, no bias, keep_num_dims, per channel, weights with a zero point."""
     rng = draw(rngs())
     depth, outputs = draw(st.integers(1, most)), draw(st.integers(1, 20))
     lead = draw(st.sampled_from(((1,), (1,), (3,), (2, 2), (1, 2, 2))))
     rows = int(np.prod(lead))
     keep = len(lead) > 1 and draw(st.booleans())
-    weights = _weights(draw, rng, (outputs, depth), 0)
+    weights = _weights(draw, rng, (outputs, depth), 0, bits, one_scale=bits == 4)
     if isinstance(weights.scale, float) and draw(st.integers(0, 4)) == 0:
-        weights = T(weights.shape, scale=weights.scale, zero_point=draw(zero_points()), data=weights.data)
+        zero_point = draw(zero_points()) >> (8 - bits)
+        weights = T(weights.shape, weights.dtype, scale=weights.scale, zero_point=zero_point, data=weights.data)
     s_in = draw(scales())
     bias = None
     if draw(st.booleans()):
@@ -370,6 +375,11 @@ CASES: dict[str, st.SearchStrategy[Case]] = {
     "CONV_2D, 1x1": convolutions(fixed_filter=1),
     "DEPTHWISE_CONV_2D, 3x3": convolutions(depthwise=True, fixed_filter=3),
     "FULLY_CONNECTED": fully_connected(),
+    "CONV_2D, int4": convolutions(bits=4),
+    "CONV_2D, 1x1 int4": convolutions(fixed_filter=1, bits=4),
+    "DEPTHWISE_CONV_2D, int4": convolutions(depthwise=True, bits=4),
+    "DEPTHWISE_CONV_2D, 3x3 int4": convolutions(depthwise=True, fixed_filter=3, bits=4),
+    "FULLY_CONNECTED, int4": fully_connected(bits=4),
     "AVERAGE_POOL_2D": pools("AVERAGE_POOL_2D"),
     "MAX_POOL_2D": pools("MAX_POOL_2D"),
     "ADD": elementwise("ADD"),

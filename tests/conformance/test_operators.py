@@ -51,7 +51,7 @@ def test_no_case_is_undefined_behaviour_in_c(machine: Machine, name: str) -> Non
 def test_every_row_is_reached() -> None:
     """A row that no case chooses would be held to nothing."""
     special = board().core
-    reached: set[tuple[str, str]] = set()
+    reached: set[tuple[str, str, str]] = set()
 
     def note(case: Case) -> None:
         graph = parse(case.model)
@@ -59,12 +59,12 @@ def test_every_row_is_reached() -> None:
             for core in (special, portable(special)):
                 kernel = choose(graph, op, core).kernel
                 if kernel is not None:
-                    reached.add((kernel.op, kernel.symbol))
+                    reached.add((kernel.op, kernel.types, kernel.symbol))
 
     for strategy in OPERATORS.values():
         each = settings(max_examples=60, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
         each(given(strategy)(note))()
-    assert reached == {(k.op, k.symbol) for k in KERNELS}
+    assert reached == {(k.op, k.types, k.symbol) for k in KERNELS}
 
 
 def test_every_operator_has_a_strategy() -> None:
