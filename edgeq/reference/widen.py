@@ -1,7 +1,8 @@
 """4-bit weights as 8-bit ones: the same integers and scales, and so the same results.
 
-tflite-runtime 2.14's reference kernels know no 4-bit CONV_2D, nor 4-bit FULLY_CONNECTED per channel. Kernels that
-do know them unpack the weights to int8 first and compute as with those.
+tflite-runtime 2.14's reference kernels know no 4-bit FULLY_CONNECTED per channel, nor the versions from 7 on by which
+newer converters ask for 4-bit convolutions. Kernels that do know 4-bit weights unpack them to int8 first and compute
+as with those.
 """
 
 from __future__ import annotations

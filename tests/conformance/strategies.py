@@ -132,7 +132,10 @@ def _bias_scale(s_in: float, weights: T) -> Any:
 
 @st.composite
 def fully_connected(draw: st.DrawFn, most: int = 40, bits: int = 8) -> Case:
-    """FULLY_CONNECTED, int4 weights with one scale only (2.14 has no others): batches, ranks, no bias, keep_num_dims, per channel, weights with a zero point."""
+    """FULLY_CONNECTED: batches, ranks, no bias, keep_num_dims, per channel, weights with a zero point.
+
+    int4 weights have one scale only: 2.14 knows no others.
+    """
     rng = draw(rngs())
     depth, outputs = draw(st.integers(1, most)), draw(st.integers(1, 20))
     lead = draw(st.sampled_from(((1,), (1,), (3,), (2, 2), (1, 2, 2))))
