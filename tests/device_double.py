@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import re
 import select
+import termios
 import threading
 import time
 import tty
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+
+_BAUD = 115_200
 
 
 @dataclass
@@ -33,6 +37,9 @@ class Behaviour:
     die_at_run: bool = False
     fault_at_run: bool = False
     split_writes: bool = False
+    corrupt_frames: int = 0  # turn over a bit of so many frames' bytes
+    garble_from_baud: int = 0  # the wiring is too poor for this speed and above
+    damage: Callable[[str, bytes], bytes] | None = None  # what the line does to bytes; ">" to the device, "<" from it
 
 
 @dataclass
@@ -48,6 +55,7 @@ class Firmware:
     inputs: int = 70
     outputs: int = 70
     layer_cycles: tuple[int, ...] = tuple(1000 + i for i in range(11))
+    max_baud: int = 0
     seen: list[str] = field(default_factory=list)
 
 
@@ -72,6 +80,10 @@ class DeviceDouble:
         self._input = bytearray()
         self._expecting = 0
         self._output = b""
+        self._frame: tuple[int, int, int] | None = None
+        self._body = bytearray()
+        self._baud = self._next_baud = _BAUD
+        self._noise = 0
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
     def __enter__(self) -> DeviceDouble:
@@ -99,7 +111,10 @@ class DeviceDouble:
                 continue
             if not select.select([self._master], [], [], 0.02)[0]:
                 continue
-            for byte in os.read(self._master, 256):
+            heard = os.read(self._master, 256)
+            if self.behaviour.damage:
+                heard = self.behaviour.damage(">", heard)
+            for byte in heard:
                 self._received += 1
                 if self._received == self._lost_byte:
                     continue
@@ -107,7 +122,15 @@ class DeviceDouble:
                 if b.drop_budget and b.drop_every and self._received % b.drop_every == 0:
                     b.drop_budget -= 1
                     continue
-                if byte == ord("%"):
+                if not self._same_speed():
+                    byte = 0x80
+                if self._frame is not None:
+                    self._frame_byte(byte)
+                elif byte in b"\r\n":
+                    continue
+                elif not 32 <= byte < 127:
+                    self._heard_noise()
+                elif byte == ord("%"):
                     text = self._buffer.decode("latin-1")
                     self._buffer.clear()
                     self._command(text)
@@ -116,6 +139,10 @@ class DeviceDouble:
 
     def _say(self, *lines: str) -> None:
         data = self.behaviour.junk_before_reply + "".join(f"{line}\r\n" for line in lines).encode()
+        if not self._same_speed():
+            data = bytes(b ^ 0xA5 for b in data)
+        if self.behaviour.damage:
+            data = self.behaviour.damage("<", data)
         pieces = [data[i : i + 3] for i in range(0, len(data), 3)] if self.behaviour.split_writes else [data]
         for piece in pieces:
             os.write(self._master, piece)
@@ -128,6 +155,35 @@ class DeviceDouble:
         lines = self._answer(text)
         if lines is not None:
             self._say(*lines, "m-ready")
+        self._baud = self._next_baud
+
+    def _same_speed(self) -> bool:
+        """Whether the host's speed, which a pseudo-terminal keeps like a real port, is the device's."""
+        wanted = getattr(termios, f"B{self._baud}")
+        poor = self.behaviour.garble_from_baud
+        return termios.tcgetattr(self._master)[4] == wanted and not (poor and self._baud >= poor)
+
+    def _heard_noise(self) -> None:
+        self._noise += 1
+        if self._noise >= 2:
+            self._baud = self._next_baud = _BAUD
+            self._noise = 0
+
+    def _frame_byte(self, byte: int) -> None:
+        assert self._frame is not None
+        if byte != ord("%"):
+            self._body.append(byte)
+            return
+        (offset, count, crc), self._frame = self._frame, None
+        data = re.sub(rb"}(.)", lambda m: bytes([m[1][0] ^ 0x20]), bytes(self._body), flags=re.DOTALL)
+        if self.behaviour.corrupt_frames and data:
+            self.behaviour.corrupt_frames -= 1
+            data = bytes([data[0] ^ 4]) + data[1:]
+        place = offset.to_bytes(4, "little") + count.to_bytes(4, "little")
+        if len(data) == count:
+            self._input[offset : offset + count] = data
+        good = len(data) == count and zlib.crc32(place + data) == crc
+        self._say(f"m-edgeq-put-[{offset},{count}]" if good else "e-[Frame with another CRC]", "m-ready")
 
     def _answer(self, text: str) -> list[str] | None:
         verb, _, rest = text.partition(" ")
@@ -136,10 +192,30 @@ class DeviceDouble:
             "profile": lambda _: ["m-profile-[ULPMark for tinyML Firmware V0.0.1]", "m-model-[double]"],
             "db": self._db,
             "infer": self._infer,
+            "results": lambda _: [self._results()],
+            "": lambda _: ["e-[Unknown command: ]"],
         }
         if not self.behaviour.standard_only:
-            verbs["edgeq"] = self._edgeq
+            verbs["edgeq"] = lambda rest: self._summed(text, rest)
+        if verb in verbs and verb:
+            self._noise = 0
+        elif verb:
+            self._heard_noise()
         return verbs[verb](rest) if verb in verbs else [f"e-[Unknown command: {text[:20]}]"]
+
+    def _summed(self, text: str, rest: str) -> list[str] | None:
+        rest, _, tag = rest.partition("#")
+        try:
+            lines = self._edgeq(rest)
+        except (ValueError, IndexError):  # words of a command that was damaged on the way
+            lines = ["e-[Bad arguments]"]
+        if lines is None or not tag or self.behaviour.restart_at_run:
+            return lines
+        crc = zlib.crc32((text + "".join(f"{line}\r\n" for line in lines)).encode("latin-1"))
+        if self.behaviour.corrupt_reads and rest.startswith("out"):
+            self.behaviour.corrupt_reads -= 1
+            lines = [line.translate(str.maketrans("0123456789abcdef", "123456789abcdef0")) for line in lines]
+        return [*lines, f"m-edgeq-sum-[{tag},{crc:08x}]"]
 
     def _db(self, rest: str) -> list[str]:
         if rest.startswith("load "):
@@ -168,9 +244,8 @@ class DeviceDouble:
             self._output = bytes([self._output[0] ^ 4]) + self._output[1:]
 
     def _infer(self, rest: str) -> list[str]:
-        self._compute()
         count, warmups = (int(v) for v in [*rest.split(), "10"][:2])
-        signed = [(b - 256 if b > 127 else b) * 0.5 for b in self._output]
+        self._compute()
         return [
             f"m-warmup-start-{warmups}",
             "m-warmup-done",
@@ -178,8 +253,12 @@ class DeviceDouble:
             "m-lap-us-1000",
             f"m-lap-us-{1000 + 250 * count}",
             "m-infer-done",
-            f"m-results-[{','.join('nan' if self.behaviour.nan_results else f'{v:0.3f}' for v in signed)}]",
+            self._results(),
         ]
+
+    def _results(self) -> str:
+        signed = [(b - 256 if b > 127 else b) * 0.5 for b in self._output]
+        return f"m-results-[{','.join('nan' if self.behaviour.nan_results else f'{v:0.3f}' for v in signed)}]"
 
     def _edgeq(self, rest: str) -> list[str] | None:
         f = self.firmware
@@ -196,6 +275,7 @@ class DeviceDouble:
                 f"m-edgeq-layers-[{len(f.layer_cycles)}]",
                 "m-edgeq-stack-[4096]",
                 *([f"m-edgeq-build-[{f.build}]"] if f.build else []),
+                f"m-edgeq-max-baud-[{f.max_baud}]",
             ]
         if verb == "run":
             return self._run(int(words[0]))
@@ -207,10 +287,25 @@ class DeviceDouble:
         if verb == "out":
             offset = int(words[1])
             piece = self._output[offset : offset + 64]
-            if self.behaviour.corrupt_reads:
-                self.behaviour.corrupt_reads -= 1
-                piece = bytes([piece[0] ^ 4]) + piece[1:]
             return [f"m-edgeq-out-[{piece.hex()}]"]
+        if verb == "put":
+            offset, count, crc = int(words[0]), int(words[1]), int(words[2], 16)
+            if not 0 < count <= f.inputs - offset:
+                return ["e-[No such input bytes]"]
+            self._input += bytes(max(0, f.inputs - len(self._input)))
+            self._frame, self._body = (offset, count, crc), bytearray()
+            return []
+        if verb == "check":
+            count = int(words[0])
+            if count == f.inputs and self.behaviour.corrupt_loads:
+                self.behaviour.corrupt_loads -= 1
+                self._input[0] ^= 4
+            return [f"m-edgeq-check-[{count},{zlib.crc32(bytes(self._input[:count])):08x}]"]
+        if verb == "baud":
+            if not 9600 <= int(words[0]) <= f.max_baud:
+                return ["e-[No such speed]"]
+            self._next_baud = int(words[0])
+            return [f"m-edgeq-baud-[{words[0]}]"]
         if verb == "stack":
             return ["m-edgeq-stack-used-[712]"]
         return ["e-[Unknown edgeq verb]"]

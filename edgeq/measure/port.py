@@ -18,6 +18,7 @@ class SerialLike(Protocol):
     """What edgeq uses of a pyserial object."""
 
     timeout: float | None
+    baudrate: int
 
     @property
     def in_waiting(self) -> int:

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import time
+import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from edgeq.errors import NegativeResult, ProtocolError
+from edgeq.errors import DeviceError, ProtocolError
+from edgeq.measure.answers import (
+    ATTEMPTS,
+    DeviceInfo,
+    StandardRun,
+    damaged,
+    device_info,
+    elapsed,
+    implausible,
+    integer,
+    integers,
+    numbers,
+    refused,
+    restarted,
+    results,
+)
+from edgeq.measure.frames import FRAME_BYTES, SUM_PREFIX, believed, frame, tagged
 from edgeq.measure.wire import Reply, Wire
 
 # Bytes of one `db HEX%` at most (MLPerf Tiny API: 80 characters a command).
@@ -17,50 +35,12 @@ INFERENCE_TIMEOUT_S = 30.0
 _PRINT_TIMEOUT_S = 60.0
 # Cycle counts that `edgeq run N%` gives back at most.
 RUNS_PER_COMMAND = 16
-# `db` commands that edgeq's own firmware may have on their way: its receive ring holds 512 bytes, seven of them.
-_WINDOW = 6
-# How often `edgeq info` is asked before the answer is believed to be none.
-_INFO_ATTEMPTS = 3
+# Speeds that are worth the change, fastest first: what debug probes and USB adapters commonly reach.
+_BAUDS = (921_600, 460_800, 230_400)
 # What edgeq's firmware answers to `name%` (EDGEQ_VENDOR in its board/config.h).
 OWN_NAME = "edgeq"
 # How often a load that didn't arrive whole is sent again.
 _LOAD_ATTEMPTS = 3
-
-
-@dataclass(frozen=True)
-class DeviceInfo:
-    """What edgeq's firmware says about itself.
-
-    Attributes:
-        inputs, outputs: bytes of each of the model's ends.
-        stack_bytes: what its linker script reserves.
-        build: `Manifest.build` of its sources; "" from firmware of before there was one.
-    """
-
-    model: str
-    sha256: str
-    target: str
-    clock_hz: int
-    arena_bytes: int
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-    layers: int
-    stack_bytes: int
-    build: str = ""
-
-
-@dataclass(frozen=True)
-class StandardRun:
-    """The answer to the standard `infer N W%`.
-
-    Attributes:
-        elapsed_us: microseconds that the N timed inferences took, by the device's clock.
-        results: the numbers of `m-results-[…]`, as the device printed them.
-    """
-
-    inferences: int
-    elapsed_us: int
-    results: tuple[float, ...]
 
 
 class Session:
@@ -70,11 +50,18 @@ class Session:
         self._wire = wire
         self._device = wire.hello()
         self._own_firmware = False
+        self._asked = 0
+        self._repaired = 0
 
     @property
     def device_name(self) -> str:
         """The NAME of `m-name-dut-[NAME]`."""
         return self._device
+
+    @property
+    def repaired(self) -> int:
+        """How often something was damaged on the way and asked or sent again."""
+        return self._repaired
 
     def info(self) -> DeviceInfo | None:
         """What edgeq's firmware says about itself; None when it is other firmware, without the extra command.
@@ -83,26 +70,56 @@ class Session:
         from a device whose name or words are those of edgeq's firmware.
 
         Raises:
-            ProtocolError: no answer that can be right in three tries, or edgeq's firmware refuses.
+            ProtocolError: no answer that can be right in several tries, or edgeq's firmware refuses.
         """
         names = {self._device}
-        for attempt in range(_INFO_ATTEMPTS):
-            last = attempt == _INFO_ATTEMPTS - 1
+        heard: list[str] = []
+        for attempt in range(ATTEMPTS):
+            last = attempt == ATTEMPTS - 1
             try:
                 if attempt:
                     names.add(self._wire.hello())
-                reply = self._wire.command("edgeq info", expect="m-edgeq-sha256-[")
-                if not reply.error:
-                    found = _device_info(reply, self._wire.name)
-                    self._own_firmware = True
-                    return found
+                asked, reply, lines = self._exchange("edgeq info", 5.0)
             except ProtocolError:
                 if last:
                     raise
                 continue
-            if last and (OWN_NAME in names or any("edgeq verb" in line or "m-edgeq" in line for line in reply.lines)):
-                raise _refused(reply, self._wire.name)
+            if lines is not None:
+                found = device_info(Reply(asked, lines), self._wire.name)
+                self._own_firmware = True
+                return found
+            heard += reply.lines
+            if last and (OWN_NAME in names or any("edgeq verb" in line or "m-edgeq" in line for line in heard)):
+                raise refused(reply, self._wire.name) if reply.error else damaged(asked, reply, self._wire.name)
         return None
+
+    def faster(self, info: DeviceInfo) -> int:
+        """Raise the speed of both sides as far as both can: the speed then, in baud.
+
+        What doesn't work is taken back: a device falls back to its usual speed when it hears noise.
+
+        Raises:
+            ProtocolError, PortError: as `hello`, when the device isn't heard at the old speed either.
+        """
+        for baud in _BAUDS:
+            if not self._wire.baud < baud <= info.max_baud:
+                continue
+            try:
+                self._ask(f"edgeq baud {baud}", 2.0)
+                self._wire.set_baud(baud)
+                self._ask("edgeq check 0", 1.0)
+            except DeviceError:
+                self._wire.hello()
+                continue
+            break
+        return self._wire.baud
+
+    def usual_speed(self, baud: int) -> None:
+        """Back to the speed that the next program expects; never raises."""
+        if self._wire.baud != baud:
+            with contextlib.suppress(DeviceError):
+                self._ask(f"edgeq baud {baud}", 2.0)
+                self._wire.set_baud(baud)
 
     def load(self, data: bytes, advance: Callable[[int], None] | None = None) -> None:
         """Put the inputs' bytes (all inputs in order, one after the other) into the device.
@@ -113,35 +130,83 @@ class Session:
         Raises:
             ProtocolError: the device expects another number of bytes, or they didn't arrive in three tries.
         """
-        problem = ""
-        for attempt in range(_LOAD_ATTEMPTS):
-            # On a line that has lost something, one at a time.
-            window = _WINDOW if self._own_firmware and attempt == 0 else 1
+        problem = self._load_frames(data, advance) if self._own_firmware else "it has no frames"
+        for attempt in range(_LOAD_ATTEMPTS if problem else 0):
             try:
-                problem = self._load_once(data, window, advance)
+                if attempt or self._own_firmware:
+                    self._wire.hello()
+                problem = self._load_once(data, advance) or self._check_loaded(data)
             except ProtocolError as failed:
                 problem = failed.what
             if not problem:
                 return
+            self._repaired += 1
+        if problem:
             self._wire.hello()
-        raise ProtocolError(
-            f"{len(data)} bytes of input could not be sent in {_LOAD_ATTEMPTS} tries: {problem}",
-            where=self._wire.name,
-            next_step="bytes get lost on the way: try another cable or hub, or a slower baud rate",
-        )
+            raise ProtocolError(
+                f"{len(data)} bytes of input could not be sent in {_LOAD_ATTEMPTS} tries: {problem}",
+                where=self._wire.name,
+                next_step="bytes get lost on the way: try another cable or hub, or a slower baud rate",
+            )
 
-    def _load_once(self, data: bytes, window: int, advance: Callable[[int], None] | None) -> str:
-        """One try; the reason why it failed, "" when it didn't."""
+    def _load_frames(self, data: bytes, advance: Callable[[int], None] | None) -> str:
+        """As frames, which only edgeq's firmware takes; the reason why it failed, "" when it didn't."""
+        problem = ""
+        for size in (FRAME_BYTES, FRAME_BYTES, FRAME_BYTES // 4, FRAME_BYTES // 16):
+            missing = list(range(0, len(data), size))
+            try:
+                for _ in range(2):
+                    missing = self._send_frames(data, missing, size, advance)
+                    if not missing:
+                        break
+                    self._repaired += len(missing)
+                    self._wire.hello()
+                problem = f"{len(missing)} of {-(-len(data) // size)} frames were damaged" if missing else ""
+                problem = problem or self._check_loaded(data)
+            except ProtocolError as failed:
+                problem = failed.what
+                self._wire.hello()
+            if not problem:
+                return ""
+            self._repaired += 1
+        return problem
+
+    def _send_frames(
+        self, data: bytes, offsets: list[int], size: int, advance: Callable[[int], None] | None
+    ) -> list[int]:
+        """Send the pieces at these offsets; those of them that have not arrived."""
+        pieces = [frame(at, data[at : at + size]) for at in offsets]
+        missing = list(offsets)
+        timeout_s = 1.0 + 30.0 * 2 * size / self._wire.baud
+        with contextlib.suppress(ProtocolError):  # what is missing is sent again, after a hello
+            for piece, arrived in zip(pieces, self._wire.stream(pieces, timeout_s=timeout_s), strict=True):
+                if arrived:
+                    missing.remove(piece.offset)
+                if advance:
+                    advance(piece.offset + piece.count)
+        return missing
+
+    def _check_loaded(self, data: bytes) -> str:
+        """Why the device's input isn't these bytes, "" when it is, or when its firmware can't tell."""
+        if not self._own_firmware:
+            return ""
+        reply = self._ask(f"edgeq check {len(data)}", 5.0)
+        expected = f"{len(data)},{zlib.crc32(data):08x}"
+        return "" if reply.value("m-edgeq-check") == expected else "the device's copy has another CRC"
+
+    def _load_once(self, data: bytes, advance: Callable[[int], None] | None) -> str:
+        """One try with the standard commands; the reason why it failed, "" when it didn't."""
         reply = self._wire.command(f"db load {len(data)}", expect="m-[Expecting")
         if reply.error:
-            raise _refused(reply, self._wire.name)
+            raise refused(reply, self._wire.name)
         expecting = re.search(r"Expecting (\d+)", " ".join(reply.lines))
         if expecting and int(expecting.group(1)) != len(data):
             # A digit may have been lost on the way; one that is really wrong fails in each try.
             return f"the device expects {expecting.group(1)} bytes, not {len(data)}"
         chunks = [data[i : i + CHUNK_BYTES].hex() for i in range(0, len(data), CHUNK_BYTES)]
-        replies = self._wire.burst([f"db {c}" for c in chunks], window=window, expect="m-load-done", timeout_s=3.0)
-        for number, reply in enumerate(replies):
+        for number, chunk in enumerate(chunks):
+            last = number == len(chunks) - 1
+            reply = self._wire.command(f"db {chunk}", expect="m-load-done" if last else "", timeout_s=3.0)
             end = min(len(data), (number + 1) * CHUNK_BYTES)
             if reply.error:
                 return f"at byte {end}: {reply.error}"
@@ -152,13 +217,21 @@ class Session:
         return ""
 
     def loaded(self) -> bytes:
-        """The input as it has arrived in the device."""
-        reply = self._ask("db print", "m-buffer-", _PRINT_TIMEOUT_S)
-        digits = "".join(line[len("m-buffer-") :] for line in reply.lines if line.startswith("m-buffer-"))
-        try:
-            return bytes.fromhex(digits.replace("-", ""))
-        except ValueError as wrong:
-            raise _implausible(reply, "hexadecimal digits", self._wire.name) from wrong
+        """The input as it has arrived in the device; b"" from firmware that can't tell."""
+        problem: ProtocolError | None = None
+        for _ in range(_LOAD_ATTEMPTS):
+            try:
+                reply = self._wire.command("db print", expect="m-buffer-", timeout_s=_PRINT_TIMEOUT_S)
+                if reply.error:
+                    return b""
+                digits = "".join(line[len("m-buffer-") :] for line in reply.lines if line.startswith("m-buffer-"))
+                return bytes.fromhex(digits.replace("-", ""))
+            except ProtocolError as failed:
+                problem = failed
+            except ValueError:
+                problem = implausible(reply, "hexadecimal digits", self._wire.name)
+            self._wire.hello()
+        raise problem or ProtocolError("no answer to 'db print%'", where=self._wire.name)
 
     def run(self, count: int, *, timeout_s: float = INFERENCE_TIMEOUT_S) -> tuple[int, ...]:
         """Run inferences on the loaded input: cycles of each.
@@ -167,138 +240,102 @@ class Session:
             count: at most RUNS_PER_COMMAND.
             timeout_s: per inference.
         """
-        reply = self._ask(f"edgeq run {count}", "m-edgeq-cycles-[", timeout_s * count)
-        cycles = _integers(reply, "m-edgeq-cycles")
+        reply = self._ask(f"edgeq run {count}", timeout_s * count)
+        cycles = integers(reply, "m-edgeq-cycles")
         if len(cycles) != count or min(cycles) <= 0:
-            raise _implausible(reply, f"{count} cycle counts above zero", self._wire.name)
+            raise implausible(reply, f"{count} cycle counts above zero", self._wire.name)
         return cycles
 
     def layers(self, count: int) -> tuple[int, ...]:
         """Cycles of each of the `count` layers in the last inference."""
-        reply = self._ask("edgeq layers", "m-edgeq-layer-[" if count else "", 5.0)
+        reply = self._ask("edgeq layers", 5.0)
         found: dict[int, int] = {}
         for value in reply.values("m-edgeq-layer"):
-            first, *cycles = _numbers(value, reply, self._wire.name)
+            first, *cycles = numbers(value, reply, self._wire.name)
             found.update({first + i: c for i, c in enumerate(cycles)})
         if sorted(found) != list(range(count)):
-            raise _implausible(reply, f"the cycles of layers 0 to {count - 1}", self._wire.name)
+            raise implausible(reply, f"the cycles of layers 0 to {count - 1}", self._wire.name)
         return tuple(found[i] for i in range(count))
 
     def output(self, index: int, size: int) -> bytes:
         """All `size` bytes of the model's output `index` after the last inference."""
         data = bytearray()
         while len(data) < size:
-            reply = self._ask(f"edgeq out {index} {len(data)}", "m-edgeq-out-[", 5.0)
+            reply = self._ask(f"edgeq out {index} {len(data)}", 5.0)
             try:
                 piece = bytes.fromhex(reply.value("m-edgeq-out"))
             except ValueError as wrong:
-                raise _implausible(reply, "hexadecimal digits", self._wire.name) from wrong
+                raise implausible(reply, "hexadecimal digits", self._wire.name) from wrong
             if not piece or len(data) + len(piece) > size:
-                raise _implausible(reply, f"1 to {size - len(data)} bytes", self._wire.name)
+                raise implausible(reply, f"1 to {size - len(data)} bytes", self._wire.name)
             data += piece
         return bytes(data)
 
     def stack_used(self) -> int:
         """The stack's high-water mark since the board started, in bytes."""
-        return _integer(self._ask("edgeq stack", "m-edgeq-stack-used-[", 5.0), "m-edgeq-stack-used")
+        return integer(self._ask("edgeq stack", 5.0), "m-edgeq-stack-used")
 
     def infer(self, count: int, warmups: int, *, timeout_s: float = INFERENCE_TIMEOUT_S) -> StandardRun:
-        """The standard `infer N W%`, for any firmware that speaks the MLPerf Tiny API."""
-        reply = self._ask(f"infer {count} {warmups}", "m-results-[", timeout_s * (count + warmups))
-        laps = [int(line[len("m-lap-us-") :]) for line in reply.lines if re.fullmatch(r"m-lap-us-\d+", line)]
-        if len(laps) < 2 or laps[-1] <= laps[-2]:
-            raise _implausible(reply, "two rising m-lap-us lines", self._wire.name)
-        try:
-            results = tuple(float(v) for v in reply.value("m-results").split(",") if v.strip())
-        except ValueError as wrong:
-            raise _implausible(reply, "numbers in m-results", self._wire.name) from wrong
-        return StandardRun(count, laps[-1] - laps[-2], results)
+        """The standard `infer N W%`, for any firmware that speaks the MLPerf Tiny API.
 
-    def _ask(self, text: str, expect: str, timeout_s: float) -> Reply:
-        """A command that can be asked again when its answer was garbled."""
+        Its answers have no checksum. So the results are asked once more with `results%`, where the firmware has that,
+        and the device's clock is held against this computer's.
+
+        Raises:
+            ProtocolError: an answer that can't be right.
+        """
+        started = time.monotonic()
+        command = f"infer {count} {warmups}"
         try:
-            reply = self._wire.command(text, expect=expect, timeout_s=timeout_s)
+            reply = self._wire.command(command, expect="m-results-[", timeout_s=timeout_s * (count + warmups))
         except ProtocolError:
             self._wire.hello()
-            reply = self._wire.command(text, expect=expect, timeout_s=timeout_s)
+            started = time.monotonic()
+            reply = self._wire.command(command, expect="m-results-[", timeout_s=timeout_s * (count + warmups))
+        passed_us = (time.monotonic() - started) * 1e6
         if reply.error:
-            raise _refused(reply, self._wire.name)
-        return reply
+            raise refused(reply, self._wire.name)
+        elapsed_us = elapsed(reply, count, warmups, self._wire.name)
+        if elapsed_us > 1.05 * passed_us + 50_000:  # no oscillator is that far off
+            raise implausible(reply, f"at most the {passed_us:.0f} µs that passed here", self._wire.name)
+        printed = results(reply, self._wire.name)
+        again = self._wire.command("results", expect="m-results-[", timeout_s=5.0)
+        if not again.error and results(again, self._wire.name) != printed:
+            raise implausible(again, "the results of `infer` once more", self._wire.name)
+        try:
+            return StandardRun(count, elapsed_us, tuple(float(v) for v in printed))
+        except ValueError as wrong:
+            raise implausible(reply, "numbers in m-results", self._wire.name) from wrong
 
+    def _ask(self, text: str, timeout_s: float) -> Reply:
+        """One of edgeq's commands, asked again until its answer is undamaged.
 
-def _device_info(reply: Reply, where: str) -> DeviceInfo:
-    sha256 = reply.value("m-edgeq-sha256").lower()
-    if not re.fullmatch(r"[0-9a-f]{64}", sha256):
-        raise _implausible(reply, "64 hexadecimal digits in m-edgeq-sha256", where)
-    return DeviceInfo(
-        model=reply.value("m-edgeq-model"),
-        sha256=sha256,
-        target=reply.value("m-edgeq-target"),
-        clock_hz=_integer(reply, "m-edgeq-clock-hz"),
-        arena_bytes=_integer(reply, "m-edgeq-arena"),
-        inputs=_integers(reply, "m-edgeq-inputs"),
-        outputs=_integers(reply, "m-edgeq-outputs"),
-        layers=_integer(reply, "m-edgeq-layers"),
-        stack_bytes=_integer(reply, "m-edgeq-stack"),
-        build=next(iter(reply.values("m-edgeq-build")), ""),
-    )
+        Raises:
+            ProtocolError: it never is, or the device refuses.
+        """
+        last: Exception | None = None
+        for attempt in range(ATTEMPTS):
+            try:
+                if attempt:
+                    self._repaired += 1
+                    self._wire.hello()
+                asked, reply, lines = self._exchange(text, timeout_s)
+            except ProtocolError as failed:
+                if attempt == ATTEMPTS - 1 or restarted(failed):
+                    raise
+                continue
+            if lines is None:
+                last = damaged(asked, reply, self._wire.name)
+                continue
+            whole = Reply(text, lines)
+            if whole.error:
+                raise refused(whole, self._wire.name)
+            return whole
+        raise last or ProtocolError(f"no answer to '{text}%'", where=self._wire.name)
 
-
-def check_model(info: DeviceInfo, sha256: str, model_name: str, target_name: str) -> None:
-    """Refuse to measure another model than the one that was asked for.
-
-    Raises:
-        NegativeResult: the firmware was built from another file, or for another target; both are named.
-    """
-    if info.sha256 != sha256.lower():
-        raise NegativeResult(
-            f"the board runs another model: '{info.model}' (sha256 {info.sha256[:16]}…), "
-            f"not '{model_name}' (sha256 {sha256[:16]}…)",
-            next_step="`edgeq deploy` builds and flashes this model; or give the file that the board runs",
-            device_sha256=info.sha256,
-            model_sha256=sha256,
-            device_model=info.model,
-        )
-    if info.target != target_name:
-        raise NegativeResult(
-            f"the firmware was built for '{info.target}', not for '{target_name}'",
-            next_step=f"give --target {info.target}, or build and flash for {target_name}",
-            device_target=info.target,
-            target=target_name,
-        )
-
-
-def _integer(reply: Reply, key: str) -> int:
-    return _numbers(reply.value(key), reply, "")[0]
-
-
-def _integers(reply: Reply, key: str) -> tuple[int, ...]:
-    return tuple(n for value in reply.values(key) for n in _numbers(value, reply, ""))
-
-
-def _numbers(value: str, reply: Reply, where: str) -> list[int]:
-    try:
-        return [int(part) for part in value.split(",")]
-    except ValueError as wrong:
-        raise _implausible(reply, "numbers", where) from wrong
-
-
-def _implausible(reply: Reply, expected: str, where: str) -> ProtocolError:
-    return ProtocolError(
-        f"the answer to '{reply.command}%' can't be right: expected {expected}, "
-        f"got {' | '.join(reply.lines)[:200] or 'nothing'}",
-        where=where,
-        next_step="try again; if it stays, build and flash the firmware again",
-        command=reply.command,
-        lines=list(reply.lines),
-    )
-
-
-def _refused(reply: Reply, where: str) -> ProtocolError:
-    return ProtocolError(
-        f"the device refuses '{reply.command[:40]}%': {reply.error}",
-        where=where,
-        next_step="build and flash the firmware again, it may be of another version",
-        command=reply.command,
-        device_said=reply.error,
-    )
+    def _exchange(self, text: str, timeout_s: float) -> tuple[str, Reply, tuple[str, ...] | None]:
+        """Ask once: the command as sent, the answer as it came, and its lines where their sum is right."""
+        self._asked += 1
+        asked = tagged(text, self._asked)
+        reply = self._wire.command(asked, expect=SUM_PREFIX, timeout_s=timeout_s)
+        return asked, reply, believed(asked, reply.lines)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from edgeq.errors import DeviceError, ProtocolError
+from edgeq.measure.frames import Frame
 from edgeq.measure.port import SerialLike, explain, open_port
 
 # The device's command buffer in the MLPerf Tiny API (EE_CMD_SIZE), with the closing %.
@@ -79,6 +80,7 @@ class Wire:
         self._name = name
         self._trace = trace
         self._buffer = bytearray()
+        self._first_baud = port.baudrate
 
     @classmethod
     def open(cls, name: str, baud: int, trace: Callable[[str, str], None] | None = None) -> Wire:
@@ -108,6 +110,9 @@ class Wire:
         A board may be booting, may have half a command of somebody else's in its buffer, or may still be
         busy with one. So `name` is asked until the answer to it comes, and what came late is thrown away.
 
+        After `set_baud`, the last half of the attempts are at the speed that the port was opened with: a device falls
+        back to it when it hears noise.
+
         Raises:
             ProtocolError: it doesn't answer; the message tells what was heard, if anything.
             PortError: the port went away.
@@ -115,6 +120,8 @@ class Wire:
         silence: ProtocolError | None = None
         for attempt in range(attempts):
             try:
+                if self.baud != self._first_baud and 2 * attempt >= attempts:
+                    self.set_baud(self._first_baud)
                 if attempt:
                     self._send("%")  # ends whatever half a command the device may hold
                 self.discard()
@@ -130,6 +137,22 @@ class Wire:
             where=self._name,
             next_step="flash edgeq's firmware (`edgeq flash`) or another that speaks the MLPerf Tiny API",
         )
+
+    def set_baud(self, baud: int) -> None:
+        """Change this side's speed; `hello` goes back to the first one when nobody is heard at it.
+
+        Raises:
+            PortError: the port can't, or went away.
+        """
+        try:
+            self._port.baudrate = baud
+        except (OSError, ValueError) as failed:
+            raise self._gone(failed) from failed
+
+    @property
+    def baud(self) -> int:
+        """The present speed of this side."""
+        return self._port.baudrate
 
     def command(self, text: str, *, expect: str = "", timeout_s: float = 5.0) -> Reply:
         """Send one command and read its reply.
@@ -151,27 +174,28 @@ class Wire:
         self._send(text + "%")
         return self._reply(text, expect, timeout_s)
 
-    def burst(self, texts: Sequence[str], *, window: int, expect: str, timeout_s: float) -> Iterator[Reply]:
-        """Send many commands without waiting for each answer: the replies, in order.
+    def stream(self, frames: Sequence[Frame], *, timeout_s: float) -> Iterator[bool]:
+        """Send frames, the next one while the last one's answer is awaited: whether each has arrived whole, in order.
 
         Args:
-            window: commands that may be on their way at once; 1 for devices whose receive buffer is unknown.
-            expect: as for `command`, for the last one only.
-            timeout_s: for each reply.
+            timeout_s: for each answer.
 
         Raises:
-            ValueError, ProtocolError, PortError: as `command`. What is on its way then is still answered:
-                `hello` gets in step again.
+            ProtocolError, PortError: as `command`. After a False, and after an error, `hello` gets in step again.
         """
-        if any(len(text) + 1 > MAX_COMMAND_CHARS for text in texts):
-            raise ValueError(f"a command has at most {MAX_COMMAND_CHARS} characters")
-        sent = 0
-        for number, text in enumerate(texts):
-            if sent - number <= window // 2:
-                batch = texts[sent : number + window]
-                self._send("".join(f"{t}%" for t in batch))
-                sent += len(batch)
-            yield self._reply(text, expect if number == len(texts) - 1 else "", timeout_s)
+        for number, frame in enumerate(frames):
+            if number == 0:
+                self._send_frame(frame)
+            if number + 1 < len(frames):
+                self._send_frame(frames[number + 1])
+            opened, closed = (self._reply(frame.command, "", timeout_s) for _ in range(2))
+            yield not opened.error and frame.answer in closed.lines
+
+    def _send_frame(self, frame: Frame) -> None:
+        self._send(f"{frame.command}%")
+        if self._trace:
+            self._trace(">", f"({frame.count} bytes)%")
+        self._write(frame.body)
 
     def discard(self, *, longest_s: float = 2.0) -> None:
         """Throw away what the device says until it has been quiet for a moment."""
@@ -214,6 +238,7 @@ class Wire:
                 where=self._name,
                 next_step="look at its power supply and cable; if it always does so, the firmware faults",
                 command=text,
+                reason="restarted",
             )
         fault = _FAULT.match(line)
         if fault:
@@ -262,8 +287,11 @@ class Wire:
     def _send(self, text: str) -> None:
         if self._trace:
             self._trace(">", text)
+        self._write(text.encode("ascii"))
+
+    def _write(self, data: bytes) -> None:
         try:
-            self._port.write(text.encode("ascii"))
+            self._port.write(data)
         except OSError as failed:  # pyserial's exceptions are OSErrors
             raise self._gone(failed) from failed
 

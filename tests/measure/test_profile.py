@@ -99,14 +99,14 @@ def test_a_sample_that_arrived_damaged_is_sent_again_and_told() -> None:
         got = measure(device)
     assert got.validation.bit_exact
     assert len(got.cycles) == 4
-    assert [n for n in got.notices if "sample 0 arrived damaged" in n]
+    assert [n for n in got.notices if "1 times something was damaged on the line" in n]
 
 
 def test_outputs_that_were_damaged_on_the_way_back_are_read_again() -> None:
     with DeviceDouble(behaviour=Behaviour(corrupt_reads=1)) as device:
         got = measure(device)
         seen = device.firmware.seen
-    assert got.validation.bit_exact and got.notices == ()
+    assert got.validation.bit_exact and "damaged on the line" in got.notices[0]
     assert sum(command.startswith("edgeq run") for command in seen) == 4
 
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeq.errors import NegativeResult, ProtocolError
-from edgeq.measure.session import DeviceInfo, Session, check_model
+from edgeq.measure.answers import DeviceInfo, check_model
+from edgeq.measure.session import Session
 from edgeq.measure.wire import Wire
 
 INFO = DeviceInfo("double", "ab" * 32, "nucleo-l4r5zi", 120_000_000, 512, (70,), (70,), 11, 4096, "0123456789abcdef")
@@ -41,7 +42,7 @@ def test_edgeqs_firmware_that_refuses_is_not_a_foreign_one() -> None:
     with (
         DeviceDouble(firmware, Behaviour(standard_only=True)) as device,
         Wire.open(device.port, 115200) as wire,
-        pytest.raises(ProtocolError, match="refuses 'edgeq info%'"),
+        pytest.raises(ProtocolError, match="refuses 'edgeq info #"),
     ):
         Session(wire).info()
 
