@@ -62,7 +62,7 @@ int8_t *model_input(uint8_t *arena, unsigned i) {
 
 const int8_t *model_output(const uint8_t *arena, unsigned i) {
     (void)i;
-    return (const int8_t *)arena + 16;
+    return (const int8_t *)arena + @OFFSET@;
 }
 
 void model_invoke(uint8_t *arena) {
@@ -74,7 +74,7 @@ void model_invoke(uint8_t *arena) {
 #ifdef MODEL_LAYER_HOOK
     model_layer_done(0);
 #endif
-    memmove(x + 16, x, @N@);
+    memmove(x + @OFFSET@, x, @N@);
 #ifdef MODEL_LAYER_HOOK
     model_layer_done(1);
 #endif
@@ -82,11 +82,17 @@ void model_invoke(uint8_t *arena) {
 """
 
 
+def weights_of(elements: int) -> tuple[int, ...]:
+    """What the model with so many elements adds."""
+    return tuple((7 * i) % 11 - 5 for i in range(elements))
+
+
 def _fill(text: str, arena_bytes: int, weights: tuple[int, ...]) -> bytes:
     values = {
         "SHA": SHA256,
         "ARENA": str(arena_bytes),
-        "N": str(ELEMENTS),
+        "N": str(len(weights)),
+        "OFFSET": str(-(-len(weights) // 16) * 16),
         "SCALE": repr(SCALE),
         "ZERO": str(ZERO_POINT),
         "WEIGHTS": ", ".join(map(str, weights)),
@@ -96,21 +102,21 @@ def _fill(text: str, arena_bytes: int, weights: tuple[int, ...]) -> bytes:
     return text.encode()
 
 
-def fake_manifest(target: Target, arena_bytes: int = 32) -> Manifest:
+def fake_manifest(target: Target, arena_bytes: int = 32, elements: int = ELEMENTS) -> Manifest:
     """What belongs to the fake model."""
-    x = TensorInfo("x", "INT8", (1, ELEMENTS), ELEMENTS, 0.5, 3)
-    y = TensorInfo("y", "INT8", (1, ELEMENTS), ELEMENTS, SCALE, ZERO_POINT)
-    layers = (Layer(0, "ADD", "sum", "add", 0, ELEMENTS), Layer(1, "RESHAPE", "y", "copy", 0, 0))
+    x = TensorInfo("x", "INT8", (1, elements), elements, 0.5, 3)
+    y = TensorInfo("y", "INT8", (1, elements), elements, SCALE, ZERO_POINT)
+    layers = (Layer(0, "ADD", "sum", "add", 0, elements), Layer(1, "RESHAPE", "y", "copy", 0, 0))
     return Manifest(
-        "fake", SHA256, 4, target.name, target.clock_hz, arena_bytes, ELEMENTS, 0, (x,), (y,), layers, BUILD
+        "fake", SHA256, 4, target.name, target.clock_hz, arena_bytes, elements, 0, (x,), (y,), layers, BUILD
     )
 
 
 def fake_tree(
     target: Target, arena_bytes: int = 32, weights: tuple[int, ...] = WEIGHTS, stack_bytes: int = 2048
 ) -> SourceTree:
-    """The fake model in its firmware project."""
-    manifest = fake_manifest(target, arena_bytes)
+    """The fake model in its firmware project; its arena holds input and output, each rounded up to 16 bytes."""
+    manifest = fake_manifest(target, arena_bytes, len(weights))
     files = firmware_files(target, manifest, stack_bytes)
     files["model.h"] = _fill(MODEL_H, arena_bytes, weights)
     files["model.c"] = _fill(MODEL_C, arena_bytes, weights)

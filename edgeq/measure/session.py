@@ -31,6 +31,8 @@ from edgeq.measure.wire import Reply, Wire
 CHUNK_BYTES = 31
 # Seconds that one inference may take before the device counts as hung: the official runner's line timeout.
 INFERENCE_TIMEOUT_S = 30.0
+# Seconds that an answer may take for which nothing is computed; it is asked again then.
+_ANSWER_S = 2.0
 # Seconds that `db print%` may take: 27,648 bytes, the largest input of MLPerf Tiny, need 12 at 115200 baud.
 _PRINT_TIMEOUT_S = 60.0
 # Cycle counts that `edgeq run N%` gives back at most.
@@ -79,7 +81,7 @@ class Session:
             try:
                 if attempt:
                     names.add(self._wire.hello())
-                asked, reply, lines = self._exchange("edgeq info", 5.0)
+                asked, reply, lines = self._exchange("edgeq info", _ANSWER_S)
             except ProtocolError:
                 if last:
                     raise
@@ -105,20 +107,20 @@ class Session:
             if not self._wire.baud < baud <= info.max_baud:
                 continue
             try:
-                self._ask(f"edgeq baud {baud}", 2.0)
+                self._ask(f"edgeq baud {baud}", _ANSWER_S)
                 self._wire.set_baud(baud)
                 self._ask("edgeq check 0", 1.0)
             except DeviceError:
                 self._wire.hello()
-                continue
-            break
+            if self._wire.baud == baud:  # or `hello` has gone back
+                break
         return self._wire.baud
 
     def usual_speed(self, baud: int) -> None:
         """Back to the speed that the next program expects; never raises."""
         if self._wire.baud != baud:
             with contextlib.suppress(DeviceError):
-                self._ask(f"edgeq baud {baud}", 2.0)
+                self._ask(f"edgeq baud {baud}", _ANSWER_S)
                 self._wire.set_baud(baud)
 
     def load(self, data: bytes, advance: Callable[[int], None] | None = None) -> None:
@@ -190,7 +192,7 @@ class Session:
         """Why the device's input isn't these bytes, "" when it is, or when its firmware can't tell."""
         if not self._own_firmware:
             return ""
-        reply = self._ask(f"edgeq check {len(data)}", 5.0)
+        reply = self._ask(f"edgeq check {len(data)}", _ANSWER_S)
         expected = f"{len(data)},{zlib.crc32(data):08x}"
         return "" if reply.value("m-edgeq-check") == expected else "the device's copy has another CRC"
 
@@ -248,7 +250,7 @@ class Session:
 
     def layers(self, count: int) -> tuple[int, ...]:
         """Cycles of each of the `count` layers in the last inference."""
-        reply = self._ask("edgeq layers", 5.0)
+        reply = self._ask("edgeq layers", _ANSWER_S)
         found: dict[int, int] = {}
         for value in reply.values("m-edgeq-layer"):
             first, *cycles = numbers(value, reply, self._wire.name)
@@ -261,7 +263,7 @@ class Session:
         """All `size` bytes of the model's output `index` after the last inference."""
         data = bytearray()
         while len(data) < size:
-            reply = self._ask(f"edgeq out {index} {len(data)}", 5.0)
+            reply = self._ask(f"edgeq out {index} {len(data)}", _ANSWER_S)
             try:
                 piece = bytes.fromhex(reply.value("m-edgeq-out"))
             except ValueError as wrong:
@@ -273,7 +275,7 @@ class Session:
 
     def stack_used(self) -> int:
         """The stack's high-water mark since the board started, in bytes."""
-        return integer(self._ask("edgeq stack", 5.0), "m-edgeq-stack-used")
+        return integer(self._ask("edgeq stack", _ANSWER_S), "m-edgeq-stack-used")
 
     def infer(self, count: int, warmups: int, *, timeout_s: float = INFERENCE_TIMEOUT_S) -> StandardRun:
         """The standard `infer N W%`, for any firmware that speaks the MLPerf Tiny API.

@@ -126,12 +126,13 @@ class Wire:
                     self._send("%")  # ends whatever half a command the device may hold
                 self.discard()
                 reply = self.command("name", expect="m-name-dut-[", timeout_s=timeout_s)
+                name = "" if reply.error else reply.value("m-name-dut")
             except ProtocolError as failed:
                 silence = failed
                 continue
-            if not reply.error:
+            if name:
                 self.discard()
-                return reply.value("m-name-dut")
+                return name
         raise silence or ProtocolError(
             "the device refuses 'name%', so it isn't one that speaks this protocol",
             where=self._name,

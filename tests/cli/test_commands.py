@@ -96,7 +96,7 @@ def test_profile_over_a_pseudo_terminal_is_never_called_measured(edgeq: Edgeq, m
     assert told.json["provenance"] == "measured"
     assert told.json["validation"]["passed"] is False
     assert told.json["energy"]["provenance"] == "estimated"
-    assert "> edgeq info%" in told.err and "< m-edgeq-sha256-[" in told.err
+    assert "> edgeq info #1%" in told.err and "< m-edgeq-sha256-[" in told.err
 
 
 @pytest.mark.parametrize("command", ["profile", "deploy"])

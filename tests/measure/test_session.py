@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import zlib
+
 import pytest
 from device_double import Behaviour, DeviceDouble, Firmware, invert
 from hypothesis import given, settings
@@ -9,6 +12,7 @@ from hypothesis import strategies as st
 
 from edgeq.errors import NegativeResult, ProtocolError
 from edgeq.measure.answers import DeviceInfo, check_model
+from edgeq.measure.frames import believed, frames
 from edgeq.measure.session import Session
 from edgeq.measure.wire import Wire
 
@@ -140,3 +144,88 @@ def test_an_answer_that_cannot_be_right_is_quoted() -> None:
         session = Session(wire)
         with pytest.raises(ProtocolError, match="layers 0 to 4"):
             session.layers(5)
+
+
+@given(st.binary(min_size=1, max_size=300), st.integers(1, 64))
+def test_frames_carry_any_bytes_and_none_that_a_line_swallows(data: bytes, size: int) -> None:
+    back = bytearray()
+    for piece in frames(data, size):
+        body = piece.body[:-1]
+        assert piece.body.endswith(b"%") and not set(body) & set(b"%\x11\x13\r\n")
+        back += re.sub(rb"}(.)", lambda m: bytes([m[1][0] ^ 0x20]), body, flags=re.DOTALL)
+        assert len(piece.command) < 80
+    assert bytes(back) == data
+
+
+@pytest.mark.parametrize("size", [1, 1024, 1025, 5000])
+def test_inputs_go_in_frames_and_damaged_ones_again(size: int) -> None:
+    data = bytes((7 * i) % 256 for i in range(size))
+    firmware = Firmware(inputs=size, outputs=size)
+    with (
+        DeviceDouble(firmware, Behaviour(corrupt_frames=1)) as device,
+        Wire.open(device.port, 115200) as wire,
+    ):
+        session = Session(wire)
+        session.info()
+        steps: list[int] = []
+        session.load(data, steps.append)
+        assert session.loaded() == data
+        assert session.repaired == 1 and max(steps) == size
+    assert not [command for command in firmware.seen if command.startswith("db load")]
+
+
+def test_a_device_that_takes_no_frames_gets_digits() -> None:
+    with (
+        DeviceDouble(Firmware(), Behaviour(corrupt_frames=1000)) as device,
+        Wire.open(device.port, 115200) as wire,
+    ):
+        session = Session(wire)
+        session.info()
+        session.load(bytes(range(70)))
+        assert session.loaded() == bytes(range(70))
+
+
+def test_answers_are_believed_by_their_sum() -> None:
+    lines = ("m-edgeq-stack-used-[712]",)
+    crc = zlib.crc32(b"edgeq stack #5m-edgeq-stack-used-[712]\r\n")
+    assert believed("edgeq stack #5", (*lines, f"m-edgeq-sum-[5,{crc:08x}]")) == lines
+    assert believed("edgeq stack #6", (*lines, f"m-edgeq-sum-[5,{crc:08x}]")) is None
+    assert believed("edgeq stack #5", ("m-edgeq-stack-used-[713]", f"m-edgeq-sum-[5,{crc:08x}]")) is None
+    assert believed("edgeq stack #5", lines) is None and believed("edgeq stack #5", ()) is None
+
+
+def faster(device: DeviceDouble) -> tuple[int, list[str]]:
+    with Wire.open(device.port, 115200) as wire:
+        session = Session(wire)
+        info = session.info()
+        assert info is not None
+        reached = session.faster(info)
+        session.load(bytes(70))
+        session.usual_speed(115200)
+    with Wire.open(device.port, 115200) as wire:  # the next program finds it as it was
+        assert wire.hello(attempts=1) == "double-board"
+    return reached, [c.partition(" #")[0] for c in device.firmware.seen if "baud" in c]
+
+
+def test_the_line_is_as_fast_as_both_sides_can() -> None:
+    with DeviceDouble(Firmware(max_baud=921600)) as device:
+        assert faster(device) == (921600, ["edgeq baud 921600", "edgeq baud 115200"])
+    with DeviceDouble(Firmware(max_baud=500000)) as device:
+        assert faster(device)[0] == 460800
+    with DeviceDouble(Firmware(max_baud=0)) as device:
+        assert faster(device) == (115200, [])
+
+
+def test_a_speed_that_the_wiring_does_not_carry_is_taken_back() -> None:
+    with DeviceDouble(Firmware(max_baud=921600), Behaviour(garble_from_baud=460800)) as device:
+        assert faster(device)[0] == 230400
+
+
+def test_a_device_that_a_crashed_host_left_fast_is_found() -> None:
+    with DeviceDouble(Firmware(max_baud=921600)) as device:
+        with Wire.open(device.port, 115200) as wire:
+            session = Session(wire)
+            info = session.info()
+            assert info is not None and session.faster(info) == 921600
+        with Wire.open(device.port, 115200) as wire:
+            assert wire.hello() == "double-board"
