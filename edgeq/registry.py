@@ -32,6 +32,9 @@ IMPORTERS: Mapping[str, Row] = {
     "tflite": Row("edgeq.importers.tflite:load", summary="float .tflite files"),
     "keras": Row("edgeq.importers.keras:load", "convert", ("tensorflow",), ".keras and .h5 files, Keras objects"),
     "savedmodel": Row("edgeq.importers.savedmodel:load", "convert", ("tensorflow",), "TensorFlow SavedModel folders"),
+    # These two look for their packages themselves: they may be in an environment of their own.
+    "onnx": Row("edgeq.importers.onnx:load", "onnx", summary=".onnx models"),
+    "torch": Row("edgeq.importers.torch:load", "torch", summary=".pt2 programs, torch.nn.Module objects"),
 }
 
 CALIBRATIONS: Mapping[str, Row] = {

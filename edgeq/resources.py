@@ -1,7 +1,8 @@
-"""Where the data folders are: beside the package in a checkout, inside it when installed as a wheel."""
+"""Where things are: the data folders (beside the package in a checkout, inside it when installed), the cache."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from edgeq.errors import EdgeqError
@@ -22,3 +23,12 @@ def folder(name: str) -> Path:
         where=str(package),
         next_step="reinstall edgeq",
     )
+
+
+def default_cache() -> Path:
+    """Where edgeq keeps what can be made again, by the platform's convention."""
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "edgeq"
+    if sys.platform == "win32":
+        return Path.home() / "AppData" / "Local" / "edgeq" / "cache"
+    return Path.home() / ".cache" / "edgeq"

@@ -8,21 +8,34 @@ from edgeq.cli import context
 
 
 @click.command("doctor")
+@click.option(
+    "--install",
+    "environment",
+    metavar="NAME",
+    help="Make the environment that a framework needs (onnx, torch), apart from edgeq's own, in the user's cache.",
+)
 @context.common
-def command(as_json: bool, quiet: bool) -> int:
+def command(environment: str | None, as_json: bool, quiet: bool) -> int:
     """Tell what is installed, what is missing, and how to get it.
 
-    Exits with 0 when the core works, with 4 when it doesn't.
+    Exits with 0 when the core works, with 4 when it doesn't. With --install NAME a framework's own virtual environment
+    is made first: its packages can't disturb edgeq's, and `edgeq convert` finds it by itself.
 
     \b
     Example:
       edgeq doctor
+      edgeq doctor --install torch
     """
     from edgeq.report.diagnosis import diagnose
     from edgeq.report.doctor import doctor_json, doctor_text
 
-    found = diagnose()
-    context.output("doctor", as_json, quiet).show(
-        lambda width, color: doctor_text(found, width=width, color=color), lambda: doctor_json(found)
-    )
+    out = context.output("doctor", as_json, quiet)
+    cache = context.cache_folder()
+    if environment is not None:
+        from edgeq.importers.environments import install
+
+        with out.teller() as listener:
+            install(environment, cache, listener)
+    found = diagnose(cache)
+    out.show(lambda width, color: doctor_text(found, width=width, color=color), lambda: doctor_json(found))
     return 0 if found.core_works else 4

@@ -10,12 +10,13 @@ from edgeq.errors import ModelFileError
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _ZIP = b"PK\x03\x04"
 
+_EXPORT = "load it in Python and export the network: torch.export.save(torch.export.export(module, (x,)), 'model.pt2')"
 # What people pass by mistake, by the first bytes: (bytes, what it is, what to do)
 _OTHERS: tuple[tuple[bytes, str, str], ...] = (
     (b"\x7fELF", "a program (ELF)", "name the model, not the firmware made from it"),
     (b"\x93NUMPY", "a numpy array (.npy)", "data goes to --representative-data"),
     (b"\x1f\x8b", "a gzip archive", "unpack it first"),
-    (b"\x80\x02", "a Python pickle (a PyTorch checkpoint?)", "export the network as a .tflite first"),
+    (b"\x80\x02", "a Python pickle (a PyTorch checkpoint?)", _EXPORT),
     (b"\x80\x04", "a Python pickle", "save the model with model.save('model.keras')"),
     (b"GGUF", "a GGUF language model", "edgeq is for networks that fit a microcontroller"),
 )
@@ -30,9 +31,11 @@ def kind_of(source: Path | str | object) -> str:
     if not isinstance(source, str | Path):
         if is_keras_model(source):
             return "keras"
+        if torch_kind(source):
+            return "torch"
         raise ModelFileError(
-            f"a {type(source).__module__}.{type(source).__qualname__} is neither a path nor a Keras model",
-            next_step="pass a path, or a keras.Model",
+            f"a {type(source).__module__}.{type(source).__qualname__} is neither a path nor a model",
+            next_step="pass a path, a keras.Model, a torch.nn.Module or a torch.export.ExportedProgram",
         )
     path = Path(source)
     if path.is_dir():
@@ -50,7 +53,25 @@ def kind_of(source: Path | str | object) -> str:
         return "keras"
     if head.startswith(_ZIP):
         return _kind_of_zip(path)
+    # Protocol buffers have no magic number: the first field of an ONNX model is its version, field 1, one byte long.
+    if head[:1] == b"\x08" and path.name != "saved_model.pb" and (path.suffix == ".onnx" or _names_onnx(head)):
+        return "onnx"
     raise _something_else(path, head)
+
+
+def _names_onnx(head: bytes) -> bool:
+    """IR version 3 to 31, then the producer's name (field 2) or the opset (field 8)."""
+    return len(head) > 4 and 3 <= head[1] < 32 and head[2] in (0x12, 0x42)
+
+
+def torch_kind(source: object) -> str:
+    """ "module", "program" or "" for an object of PyTorch; nothing is imported."""
+    for base in type(source).__mro__:
+        if base.__module__.startswith("torch.nn") and base.__name__ == "Module":
+            return "module"
+        if base.__module__.startswith("torch.export") and base.__name__ == "ExportedProgram":
+            return "program"
+    return ""
 
 
 def is_keras_model(source: object) -> bool:
@@ -68,7 +89,7 @@ def _kind_of_folder(path: Path) -> str:
     raise ModelFileError(
         "is a folder without a saved_model.pb" + (f" (it holds {', '.join(inside)})" if inside else " (empty)"),
         where=str(path),
-        next_step="name the SavedModel folder itself, or a .keras, .h5 or .tflite file",
+        next_step="name the SavedModel folder itself, or a .keras, .h5, .onnx, .pt2 or .tflite file",
     )
 
 
@@ -90,14 +111,20 @@ def _kind_of_zip(path: Path) -> str:
             where=str(path),
             next_step="data goes to --representative-data",
         )
+    if any(
+        name.endswith(("archive_format", "models/model.json", "serialized_exported_program.json")) for name in names
+    ):
+        return "torch"
     if any(name.endswith("data.pkl") for name in names):
         raise ModelFileError(
-            "is a PyTorch checkpoint", where=str(path), next_step="export the network as a .tflite first"
+            "is a PyTorch checkpoint (or TorchScript): weights, or code, that edgeq doesn't unpickle",
+            where=str(path),
+            next_step=_EXPORT,
         )
     raise ModelFileError(
         "is a zip archive but not a .keras file (no config.json and metadata.json inside)",
         where=str(path),
-        next_step="name a .keras, .h5 or .tflite file, or a SavedModel folder",
+        next_step="name a .keras, .h5, .onnx, .pt2 or .tflite file, or a SavedModel folder",
     )
 
 
@@ -113,11 +140,9 @@ def _something_else(path: Path, head: bytes) -> ModelFileError:
             where=str(path),
             next_step=f"name the folder: {path.parent}",
         )
-    if head.startswith(b"\x08") and path.suffix == ".onnx":
-        return ModelFileError("is an ONNX model", where=str(path), next_step="convert it to .tflite first")
     return ModelFileError(
         "is not a model edgeq knows",
         where=str(path),
-        next_step="name a .keras, .h5 or .tflite file, or a SavedModel folder",
+        next_step="name a .keras, .h5, .onnx, .pt2 or .tflite file, or a SavedModel folder",
         first_bytes=head[:8].hex(),
     )

@@ -7,12 +7,12 @@ from typing import Any
 
 from edgeq.errors import EdgeqError
 from edgeq.events import Listener
-from edgeq.importers.contract import Model
+from edgeq.importers.contract import ImportOptions, Model
 from edgeq.importers.plain_float import plain_float
 from edgeq.importers.tensorflow_process import convert_in_process, convert_in_subprocess
 
 
-def load(source: Path | object, listener: Listener) -> Model:
+def load(source: Path | object, listener: Listener, options: ImportOptions) -> Model:
     """Convert a Keras file in a TensorFlow process of its own, or an object in this one.
 
     An object is converted where it lives: TensorFlow is loaded already, and its custom layers are known.

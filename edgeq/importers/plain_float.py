@@ -7,6 +7,7 @@ tensor names used twice, an open batch dimension, weights stored in 8 or 16 bits
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from edgeq.errors import UnsupportedError
 from edgeq.graph import DType, Graph, Op, Tensor
 from edgeq.importers.contract import Model
 from edgeq.importers.fold_shapes import fold_shapes
+from edgeq.importers.verification import Verification
 from edgeq.tflite.objects import constant_buffer, pack, unpack
 
 _INTEGERS = (DType.INT8, DType.UINT8, DType.INT16, DType.INT4)
@@ -34,8 +36,19 @@ class _Origin:
     kind: str
 
 
-def plain_float(data: bytes, *, name: str, source: str, kind: str) -> Model:
+def plain_float(
+    data: bytes,
+    *,
+    name: str,
+    source: str,
+    kind: str,
+    layouts: Mapping[str, tuple[int, ...]] | None = None,
+    verification: Verification | None = None,
+) -> Model:
     """Make a Model from the bytes of a float `.tflite`.
+
+    Args:
+        layouts, verification: as in Model.
 
     Raises:
         ModelFileError: damaged.
@@ -58,7 +71,7 @@ def plain_float(data: bytes, *, name: str, source: str, kind: str) -> Model:
     _one_signature(model, inputs, outputs)
     plain = pack(model)
     result = tflite.parse(plain, source, name)
-    return Model(name, source, kind, plain, result, inputs, outputs, tuple(notices))
+    return Model(name, source, kind, plain, result, inputs, outputs, tuple(notices), layouts or {}, verification)
 
 
 def _refuse_quantized(graph: Graph, origin: _Origin) -> None:

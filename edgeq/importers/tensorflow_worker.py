@@ -1,4 +1,4 @@
-"""The TensorFlow side: `KIND SOURCE TARGET` on the command line, one JSON object on stdout.
+"""The TensorFlow side: `KIND SOURCE TARGET SIGNATURE` on the command line, one JSON object on stdout.
 
 The only module of edgeq that imports TensorFlow. It runs in a process of its own, except for a Keras object,
 which is converted in the process that holds it.
@@ -7,13 +7,15 @@ which is converted in the process that holds it.
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from edgeq.importers.worker_side import WorkerError, answer, first_line
 
 _CUSTOM_LAYER = (
     re.compile(r"Could not locate class '([^']+)'"),
@@ -26,18 +28,6 @@ _NOT_BUILTIN = re.compile(r"error: '?(tf\.\w+)'? op is neither a custom op nor a
 _PASS_THE_OBJECT = (
     "call edgeq.convert(model, …) from Python with the model object, or export a SavedModel (model.export(folder))"
 )
-
-
-class WorkerError(Exception):
-    """What the parent process turns into an EdgeqError: `kind` is unreadable, unsupported or missing."""
-
-    def __init__(self, kind: str, what: str, next_step: str = "", detail: str = "") -> None:
-        super().__init__(what)
-        self.kind, self.what, self.next_step, self.detail = kind, what, next_step, detail
-
-    def to_json(self) -> dict[str, str]:
-        """The fields, for the answer on stdout."""
-        return {"kind": self.kind, "what": self.what, "next_step": self.next_step, "detail": self.detail}
 
 
 def from_keras_file(path: Path) -> bytes:
@@ -78,11 +68,13 @@ def from_keras_object(model: Any) -> bytes:
     def infer(*inputs: Any) -> Any:
         return model(_as_the_model_takes_them(model, inputs), training=False)
 
-    return _convert(_traced(infer, *specs))
+    with _unrolled(model):
+        traced = _traced(infer, *specs)
+    return _convert(traced)
 
 
-def from_saved_model(folder: Path) -> bytes:
-    """Convert the serving signature of a SavedModel, with its batch fixed at 1."""
+def from_saved_model(folder: Path, wanted_signature: str = "") -> bytes:
+    """Convert one signature of a SavedModel (the serving one unless told), with its batch fixed at 1."""
     import tensorflow as tf
 
     try:
@@ -90,11 +82,11 @@ def from_saved_model(folder: Path) -> bytes:
     except Exception as failed:
         raise WorkerError(
             "unreadable",
-            f"TensorFlow can't load this SavedModel: {_first_line(failed)}",
+            f"TensorFlow can't load this SavedModel: {first_line(failed)}",
             "export the model again",
             str(failed),
         ) from failed
-    signature = _signature(loaded)
+    signature = _signature(loaded, wanted_signature)
     wanted = signature.structured_input_signature[1]
     specs = {
         name: tf.TensorSpec(
@@ -118,7 +110,7 @@ def _traced(function: Any, *specs: Any, **named: Any) -> Any:
     except Exception as failed:  # whatever the layers' own code raises
         raise WorkerError(
             "unsupported",
-            f"TensorFlow can't run the model with batch 1: {_first_line(failed)}",
+            f"TensorFlow can't run the model with batch 1: {first_line(failed)}",
             "check that the model itself runs on one sample",
             str(failed),
         ) from failed
@@ -139,7 +131,7 @@ def _convert(concrete: Any) -> bytes:
         what = (
             f"uses operators that .tflite doesn't have: {', '.join(ops)}"
             if ops
-            else f"TensorFlow's converter refused the model: {_first_line(failed)}"
+            else f"TensorFlow's converter refused the model: {first_line(failed)}"
         )
         raise WorkerError(
             "unsupported", what, "replace these layers by ones made of convolutions and the like", text
@@ -157,6 +149,22 @@ def _batch_of_one(shape: Sequence[int | None] | None, name: str) -> list[int]:
             "build the model with a fixed input shape",
         )
     return [1 if length is None else int(length) for length in shape]
+
+
+@contextmanager
+def _unrolled(model: Any) -> Iterator[None]:
+    """Recurrent layers step by step instead of in a loop: only that quantizes, and microcontrollers have no loops."""
+    flatten = getattr(model, "_flatten_layers", None)
+    layers = list(flatten(recursive=True, include_self=False)) if flatten is not None else list(model.layers)
+    recurrent = [layer for layer in layers if hasattr(layer, "unroll") and hasattr(layer, "cell")]
+    before = [layer.unroll for layer in recurrent]
+    try:
+        for layer in recurrent:
+            layer.unroll = True
+        yield
+    finally:
+        for layer, unroll in zip(recurrent, before, strict=True):
+            layer.unroll = unroll
 
 
 def _input_names(tensors: Sequence[Any]) -> list[str]:
@@ -177,16 +185,28 @@ def _as_the_model_takes_them(model: Any, inputs: Sequence[Any]) -> Any:
     return inputs[0] if len(inputs) == 1 else list(inputs)
 
 
-def _signature(loaded: Any) -> Any:
+def _signature(loaded: Any, wanted: str) -> Any:
     signatures = dict(loaded.signatures)
+    there = ", ".join(sorted(signatures))
+    if wanted:
+        if wanted not in signatures:
+            raise WorkerError(
+                "usage", f"it has no signature '{wanted}'", f"choose one of: {there}" if there else "export it with one"
+            )
+        return signatures[wanted]
     if "serving_default" in signatures:
         return signatures["serving_default"]
     if len(signatures) == 1:
         return next(iter(signatures.values()))
-    there = ", ".join(sorted(signatures)) or "none"
+    if signatures:
+        raise WorkerError(
+            "usage",
+            f"it has {len(signatures)} signatures and none is 'serving_default': {there}",
+            f"name one with --signature, say --signature {min(signatures)}",
+        )
     raise WorkerError(
         "unsupported",
-        f"the SavedModel has no 'serving_default' signature (there: {there})",
+        "the SavedModel has no signatures",
         "export it with model.export(folder), or tf.saved_model.save(model, folder, signatures=…)",
     )
 
@@ -259,39 +279,22 @@ def _explain_keras_failure(failures: Sequence[tuple[str, Exception]]) -> WorkerE
             _PASS_THE_OBJECT,
             everything,
         )
-    what = "; ".join(f"{name} says: {_first_line(failed)}" for name, failed in failures)
+    what = "; ".join(f"{name} says: {first_line(failed)}" for name, failed in failures)
     missing = [failed for _, failed in failures if isinstance(failed, WorkerError)]
     step = missing[0].next_step if missing else "save the model again with model.save('model.keras')"
     return WorkerError("missing" if missing else "unreadable", f"can't be loaded: {what}", step, everything)
 
 
-def _first_line(failed: BaseException) -> str:
-    lines = [line.strip() for line in str(failed).splitlines() if line.strip()]
-    marked = [line for line in lines if "error:" in line.lower()]
-    text = (marked or lines or [type(failed).__name__])[0]
-    return text if len(text) <= 300 else text[:297] + "…"
-
-
 def main(argv: Sequence[str]) -> int:
-    """Answer one request; exit code 0 whenever there is an answer, also a negative one."""
-    kind, source, target = argv
-    answer_to = os.dup(1)
-    os.dup2(2, 1)  # whatever TensorFlow or Keras print goes to stderr; stdout is for the answer
-    table: dict[str, Callable[[Path], bytes]] = {"keras": from_keras_file, "savedmodel": from_saved_model}
-    answer: dict[str, object]
-    try:
-        Path(target).write_bytes(table[kind](Path(source)))
-        answer = {"tflite": target}
-    except WorkerError as error:
-        answer = {"error": error.to_json()}
-    except ImportError as missing:
-        answer = {
-            "error": WorkerError(
-                "missing", f"TensorFlow can't be imported: {missing}", "pip install 'edgeq[convert]'"
-            ).to_json()
-        }
-    os.write(answer_to, (json.dumps(answer) + "\n").encode())
-    return 0
+    """Answer one request."""
+    kind, source, target, signature = argv
+
+    def work() -> dict[str, object]:
+        made = from_keras_file(Path(source)) if kind == "keras" else from_saved_model(Path(source), signature)
+        Path(target).write_bytes(made)
+        return {"tflite": target, "notices": []}
+
+    return answer(work, "pip install 'edgeq[convert]'")
 
 
 if __name__ == "__main__":

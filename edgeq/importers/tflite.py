@@ -6,11 +6,11 @@ from pathlib import Path
 
 from edgeq.errors import ModelFileError
 from edgeq.events import Listener
-from edgeq.importers.contract import Model
+from edgeq.importers.contract import ImportOptions, Model
 from edgeq.importers.plain_float import plain_float
 
 
-def load(source: Path | object, listener: Listener) -> Model:
+def load(source: Path | object, listener: Listener, options: ImportOptions) -> Model:
     """Read a float `.tflite`.
 
     Raises:

@@ -13,16 +13,18 @@ from pathlib import Path
 from typing import Literal
 
 from edgeq import __version__, registry
+from edgeq.importers.environments import ENVIRONMENTS, Environment, beside_edgeq, isolated
 
 State = Literal["ok", "missing", "warning", "info"]
 
 _DISTRIBUTION = "edgeq"
 _MARKER = re.compile(r"extra\s*==\s*['\"]([\w-]+)['\"]")
-_EXTRAS = ("reference", "convert", "build", "simulate", "device")
+_EXTRAS = ("reference", "convert", "images", "build", "simulate", "device")
 _PURPOSE = {
     "core": "check, targets and everything else's base",
     "reference": "the reference interpreter for bit-exactness",
     "convert": "edgeq convert",
+    "images": "image folders as data",
     "build": "edgeq build",
     "simulate": "virtual boards (--sim)",
     "device": "serial ports and debug probes",
@@ -32,6 +34,7 @@ _FALLBACK = {
     "core": ("click", "rich", "numpy", "jinja2", "ai-edge-litert"),
     "reference": ("tflite-runtime",),
     "convert": ("tensorflow", "tf_keras", "ai-edge-quantizer"),
+    "images": ("pillow",),
     "build": ("ziglang", "pyelftools", "intelhex"),
     "simulate": ("unicorn", "capstone", "ziglang", "pyelftools"),
     "device": ("pyserial", "pyocd"),
@@ -73,12 +76,17 @@ class Diagnosis:
         return tuple(e for e in _EXTRAS if any(f.area == e and f.state == "missing" for f in self.findings))
 
 
-def diagnose() -> Diagnosis:
-    """Look at this installation."""
+def diagnose(cache: Path | None = None) -> Diagnosis:
+    """Look at this installation.
+
+    Args:
+        cache: where environments apart are; the platform's own place without it.
+    """
     findings = [_python(), Finding("python", "edgeq", "ok", __version__, str(Path(__file__).parents[1]))]
     wanted = _requirements()
     for area, packages in wanted.items():
         findings += [_package(area, package) for package in packages]
+    findings += [_environment(wanted, cache) for wanted in ENVIRONMENTS.values()]
     findings += [_program(*row) for row in _PROGRAMS]
     findings += _ports()
     return Diagnosis(tuple(findings))
@@ -139,6 +147,21 @@ def _package(area: str, name: str) -> Finding:
         command = f"pip install {name}" if area == "core" else f"pip install 'edgeq[{area}]'"
         return Finding(area, name, "missing", fix=command)
     return Finding(area, name, "ok", version)
+
+
+def _environment(wanted: Environment, cache: Path | None) -> Finding:
+    """A framework in an environment of its own, or beside edgeq."""
+    if isolated(wanted, cache) is not None:
+        return Finding("frameworks", wanted.name, "ok", detail=f"{wanted.summary}; an environment of its own")
+    if beside_edgeq(wanted):
+        return Finding("frameworks", wanted.name, "ok", detail=f"{wanted.summary}; beside edgeq")
+    return Finding(
+        "frameworks",
+        wanted.name,
+        "info",
+        detail=f"{wanted.summary}; {wanted.disk_mb} MB",
+        fix=f"edgeq doctor --install {wanted.name}",
+    )
 
 
 def _program(name: str, detail: str, fix: str) -> Finding:

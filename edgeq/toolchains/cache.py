@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import posixpath
 import re
-import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -13,19 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeq.files import write_whole
+from edgeq.resources import default_cache
+
+__all__ = ["ObjectCache", "default_cache", "included", "object_key"]
 
 _INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*["<]([^">\n]+)[">]', re.MULTILINE)
 _INCBIN = re.compile(rb'\.incbin[ \t]+"([^"\n]+)"')
 _KEEP_DAYS = 30.0
-
-
-def default_cache() -> Path:
-    """Where edgeq keeps what can be made again, by the platform's convention."""
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "edgeq"
-    if sys.platform == "win32":
-        return Path.home() / "AppData" / "Local" / "edgeq" / "cache"
-    return Path.home() / ".cache" / "edgeq"
 
 
 @dataclass(frozen=True)
