@@ -79,9 +79,9 @@ def _folded(layer: Step, step: Step, factor: Array | None, values: dict[str, Val
     inputs = list(layer.inputs[:2])
     if step.kind in ("MUL", "DIV"):
         scale = along if step.kind == "MUL" else np.float32(1) / along
-        shape = [1] * weights.ndim
-        shape[_LINEAR[layer.kind]] = channels
-        inputs[1] = _constant(values, weights * scale.reshape(shape), layer.inputs[1])
+        along_weights = [1] * weights.ndim
+        along_weights[_LINEAR[layer.kind]] = channels
+        inputs[1] = _constant(values, weights * scale.reshape(along_weights), layer.inputs[1])
         bias = bias * scale
     else:
         bias = bias + along if step.kind == "ADD" else bias - along
