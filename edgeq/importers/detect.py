@@ -60,8 +60,8 @@ def kind_of(source: Path | str | object) -> str:
 
 
 def _names_onnx(head: bytes) -> bool:
-    """IR version 3 to 31, then the producer's name (field 2) or the opset (field 8)."""
-    return len(head) > 4 and 3 <= head[1] < 32 and head[2] in (0x12, 0x42)
+    """IR version 3 to 31, then one of the fields 2 to 8: producer, domain, text, graph, opset."""
+    return len(head) > 4 and 3 <= head[1] < 32 and head[2] in (0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42)
 
 
 def torch_kind(source: object) -> str:

@@ -119,7 +119,7 @@ def _session(path: Path, onnxruntime: Any, *, optimize: bool, save_to: Path | No
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as refused:  # onnxruntime raises its own types for what it doesn't like
         text = str(refused)
-        custom = "custom" in text.lower() or "is not a registered function/op" in text
+        custom = any(words in text for words in ("No Op registered", "not a registered function", "custom op"))
         raise WorkerError(
             "unsupported" if custom else "unreadable",
             f"onnxruntime refused the model: {first_line(refused)}",

@@ -80,7 +80,8 @@ def load_data(source: Source, model: Model, *, labels: object | None = None, lim
     notices: list[str] = []
     fitted = []
     for name, tensor in zip(model.inputs, tensors, strict=True):
-        array = _fit_shape(arrays[name], name, tensor, where, notices)
+        array = _as_the_model_has_it(arrays[name], name, tensor, model.layouts.get(name), notices)
+        array = _fit_shape(array, name, tensor, where, notices)
         fitted.append(_fit_type(array, name, tensor, where, notices))
     counts = {name: len(array) for name, array in zip(model.inputs, fitted, strict=True)}
     if len(set(counts.values())) > 1:
@@ -182,6 +183,21 @@ def _single(array: Array, model: Model, where: str) -> Mapping[str, Array]:
             inputs=list(model.inputs),
         )
     return {model.inputs[0]: array}
+
+
+def _as_the_model_has_it(
+    array: Array, name: str, tensor: Tensor, axes: tuple[int, ...] | None, notices: list[str]
+) -> Array:
+    """Data prepared for the original model: channels first where it had them so, and this one has them last."""
+    if axes is None or not array.ndim:
+        return array
+    original = tuple(tensor.shape[axes.index(i)] for i in range(len(axes)))
+    batches = array[:, None] if array.shape[1:] == original[1:] else array
+    if batches.shape[1:] != original or original == tensor.shape:
+        return array
+    turned = batches.transpose(0, *(1 + a for a in axes))
+    notices.append(f"'{name}': samples of shape {original[1:]} are as the original model takes them; channels go last")
+    return turned
 
 
 def _fit_shape(array: Array, name: str, tensor: Tensor, where: str, notices: list[str]) -> Array:

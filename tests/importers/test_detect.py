@@ -72,7 +72,7 @@ def test_missing_file_and_folder_without_a_model(tmp_path: Path) -> None:
 
 
 def test_an_object_that_is_no_model() -> None:
-    with pytest.raises(ModelFileError, match="neither a path nor a Keras model"):
+    with pytest.raises(ModelFileError, match="neither a path nor a model"):
         importers.load(42)
 
 

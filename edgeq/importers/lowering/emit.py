@@ -55,7 +55,7 @@ def emit(net: Net, inputs: Sequence[str], outputs: Sequence[str]) -> bytes:
     used = _used(net)
     places = {name: i for i, name in enumerate(used)}
     subgraph.tensors = [_tensor(model, net.values[name], shared) for name in used]
-    codes: dict[str, int] = {}
+    codes: dict[tuple[str, int], int] = {}
     subgraph.operators = [_operator(model, step, places, codes) for step in net.steps]
     subgraph.inputs = [places[name] for name in net.inputs]
     subgraph.outputs = [places[name] for name in net.outputs]
@@ -83,15 +83,16 @@ def _tensor(model: Any, value: Value, shared: dict[bytes, int]) -> Any:
     return tensor
 
 
-def _operator(model: Any, step: Step, places: dict[str, int], codes: dict[str, int]) -> Any:
-    if step.kind not in codes:
+def _operator(model: Any, step: Step, places: dict[str, int], codes: dict[tuple[str, int], int]) -> Any:
+    key = step.kind, _version(step)
+    if key not in codes:
         code = schema.OperatorCodeT()
         code.builtinCode = getattr(schema.BuiltinOperator, step.kind)
-        code.deprecatedBuiltinCode, code.version = min(code.builtinCode, 127), 1
-        codes[step.kind] = len(model.operatorCodes)
+        code.deprecatedBuiltinCode, code.version = min(code.builtinCode, 127), key[1]
+        codes[key] = len(model.operatorCodes)
         model.operatorCodes.append(code)
     operator = schema.OperatorT()
-    operator.opcodeIndex = codes[step.kind]
+    operator.opcodeIndex = codes[key]
     operator.inputs = [places[name] if name else -1 for name in step.inputs]
     operator.outputs = [places[name] for name in step.outputs]
     table = _OPTIONS.get(step.kind, "".join(word.capitalize() for word in step.kind.split("_")) + "Options")
@@ -103,6 +104,17 @@ def _operator(model: Any, step: Step, places: dict[str, int], codes: dict[str, i
                 raise AttributeError(f"{table} has no {key}")
             setattr(operator.builtinOptions, key, value)
     return operator
+
+
+def _version(step: Step) -> int:
+    """The operator version that brought what is used (tensorflow/lite/tools/versioning/op_version.cc)."""
+    if step.kind == "FULLY_CONNECTED":
+        return 5 if step.options.get("keepNumDims") else 1
+    if step.kind == "TRANSPOSE_CONV" and len(step.inputs) > 3:
+        return 3
+    if step.kind in ("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR") and step.options.get("halfPixelCenters"):
+        return 3
+    return 2 if step.kind == "BROADCAST_TO" else 1
 
 
 def _signature(subgraph: Any, inputs: Sequence[str], outputs: Sequence[str]) -> Any:
