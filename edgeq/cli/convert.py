@@ -41,6 +41,7 @@ _SUFFIXES = {"static_wi8_ai8": "int8"}
 @click.option("--samples", type=click.IntRange(min=1), help="Calibrate with so many at most  [default: 500]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the split into calibration and held-back.")
 @click.option("--allow-float", is_flag=True, help="Accept operators that stay in float; they are listed.")
+@click.option("--signature", default="", metavar="NAME", help="Which one, of a SavedModel or .tflite with several.")
 @context.common
 def command(
     model: Path,
@@ -54,10 +55,11 @@ def command(
     samples: int | None,
     seed: int,
     allow_float: bool,
+    signature: str,
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Make a quantized .tflite of MODEL (.keras, .h5, a SavedModel folder, or a float .tflite).
+    """Make a quantized .tflite of MODEL: .keras, .h5, a SavedModel folder, .onnx, .pt2 or a float .tflite.
 
     With an integer scheme the result is proved to be integer only. It is compared with the float model on data held
     back from calibration. A scheme that nothing on the target can run is refused. Whether the model fits there is told
@@ -90,6 +92,8 @@ def command(
             samples=samples,
             seed=seed,
             allow_float=allow_float,
+            signature=signature,
+            cache=context.cache_folder(),
             listener=listener,
         )
     write_whole(path, made.tflite)

@@ -108,6 +108,9 @@ def convert(
     samples: int | None = None,
     seed: int = 0,
     allow_float: bool = False,
+    signature: str = "",
+    example_inputs: object | None = None,
+    cache: Path | None = None,
     listener: Listener = silent,
 ) -> QuantizedModel:
     """Make a quantized `.tflite` of a trained network; see `edgeq.quantize.convert`."""
@@ -125,6 +128,9 @@ def convert(
         samples=samples,
         seed=seed,
         allow_float=allow_float,
+        signature=signature,
+        example_inputs=example_inputs,
+        cache=cache,
         listener=listener,
     )
 

@@ -12,7 +12,7 @@ from edgeq import importers, registry, tflite
 from edgeq.errors import UnsupportedError, UsageError
 from edgeq.events import Event, Listener, Notice, silent
 from edgeq.graph import Graph
-from edgeq.importers import Model
+from edgeq.importers import ImportOptions, Model
 from edgeq.quantize.calibration import calibrate
 from edgeq.quantize.data import Dataset, Source, load_data
 from edgeq.quantize.evaluate import evaluate
@@ -40,12 +40,15 @@ def convert(
     samples: int | None = None,
     seed: int = 0,
     allow_float: bool = False,
+    signature: str = "",
+    example_inputs: object | None = None,
+    cache: Path | None = None,
     listener: Listener = silent,
 ) -> QuantizedModel:
     """Make a quantized `.tflite` of a trained network.
 
     Args:
-        source: `.keras`, `.h5`, float `.tflite`, a SavedModel folder, a Keras model object, or a Model.
+        source: anything that `edgeq.importers.load` reads, or a Model.
         representative_data: typical inputs, prepared as for training; see `edgeq.quantize.data.load_data`. Schemes
             with float activations do without; the result is not compared with the float model then.
         scheme: how many bits, and whether integers: a name in `edgeq.quantize.schemes.SCHEMES`.
@@ -57,9 +60,10 @@ def convert(
         samples: calibrate with so many at most (500 unless told).
         seed: of the random split into calibration and held-back samples.
         allow_float: accept operators that stay in float; they are in the report then.
+        signature, example_inputs, cache: see `edgeq.importers.ImportOptions`; cache is where isolated environments are.
 
     Raises:
-        UsageError: an unknown scheme, method or io, or no representative data where it is needed.
+        UsageError: an unknown scheme, method, signature or io, or no representative data where it is needed.
         ModelFileError, DataError: the model or the data can't be read or don't fit each other.
         UnsupportedError: quantized already, with operators that have no integer form, or a scheme that the target
             can't run.
@@ -77,7 +81,8 @@ def convert(
 
     clock = _Clock()
     with clock.stage("import"):
-        model = source if isinstance(source, Model) else importers.load(source, note)
+        told = ImportOptions(signature, example_inputs, cache)
+        model = source if isinstance(source, Model) else importers.load(source, note, told)
         runtimes = () if target is None else require_runnable(model, bits, target)
     data, parts = None, None
     with clock.stage("data"):

@@ -99,10 +99,10 @@ def _operator(model: Any, step: Step, places: dict[str, int], codes: dict[tuple[
     if hasattr(schema, table + "T"):
         operator.builtinOptionsType = getattr(schema.BuiltinOptions, table)
         operator.builtinOptions = getattr(schema, table + "T")()
-        for key, value in step.options.items():
-            if not hasattr(operator.builtinOptions, key):
-                raise AttributeError(f"{table} has no {key}")
-            setattr(operator.builtinOptions, key, value)
+        for option, value in step.options.items():
+            if not hasattr(operator.builtinOptions, option):
+                raise AttributeError(f"{table} has no {option}")
+            setattr(operator.builtinOptions, option, value)
     return operator
 
 
