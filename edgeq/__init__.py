@@ -23,6 +23,7 @@ __version__ = "0.1.0.dev0"
 _PIPELINE = (
     "Deployment",
     "Model",
+    "analyze",
     "build",
     "check",
     "check_budgets",

@@ -1,6 +1,7 @@
 from edgeq.errors import EdgeqError as EdgeqError
 from edgeq.pipeline import Deployment as Deployment
 from edgeq.pipeline import Model as Model
+from edgeq.pipeline import analyze as analyze
 from edgeq.pipeline import build as build
 from edgeq.pipeline import check as check
 from edgeq.pipeline import check_budgets as check_budgets

@@ -27,6 +27,7 @@ _ISSUES = "the issue tracker of edgeq"
 # Command → its module's summary. The modules are imported when the command is run, or asked for its help.
 COMMANDS = {
     "convert": "make an int8 .tflite of a trained network",
+    "analyze": "tell which layers of a quantized model lose the accuracy, why, and what to do",
     "evaluate": "tell how right a model's answers are, on this computer or on a device",
     "check": "tell whether a model runs on a target, and what it takes there",
     "export": "write a model as source files for another runtime's project (tflm)",

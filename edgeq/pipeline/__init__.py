@@ -6,6 +6,7 @@
     Model      → build → Firmware                  (kernels, memory, codegen, toolchains)
     image      → flash → FlashResult               (runners)
     device     → profile → Measurement             (measure)
+    float and quantized Model → analyze → Analysis (quantize.sensitivity; `edgeq.pipeline.accuracy`)
     Model + labels → evaluate → AccuracyReport     (measure; `edgeq.pipeline.accuracy`)
 
 Nothing here prints or reads the environment; progress goes to a listener. Rooms are imported where they are
@@ -25,6 +26,7 @@ from edgeq import target as targets
 from edgeq.errors import UsageError
 from edgeq.events import Listener, silent
 from edgeq.graph import Graph
+from edgeq.pipeline.accuracy import analyze as analyze
 from edgeq.pipeline.accuracy import evaluate as evaluate
 from edgeq.target import Target
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from edgeq.importers import Model as FloatModel
     from edgeq.measure.accuracy import AccuracyReport, Engine
     from edgeq.pipeline import ModelLike, TargetLike
+    from edgeq.quantize.sensitivity import Analysis
     from edgeq.toolchains.firmware import Firmware
 
 HOST, HOST_C = "host", "host-c"
@@ -153,3 +154,43 @@ def _engine(
     title = board.board.title if called == "measured" else ""
     with accuracy.Device(port, baud, called, title, (file, graph), manifest, board) as device:
         yield device
+
+
+def analyze(
+    float_model: object,
+    model: ModelLike,
+    *,
+    data: Any,
+    samples: int = 50,
+    seed: int = 0,
+    listener: Listener = silent,
+) -> Analysis:
+    """Which layers of a quantized model lose the accuracy, and why; see `edgeq.quantize.sensitivity`.
+
+    Args:
+        float_model: anything that `convert` takes: what the quantized model was made from.
+        data: inputs, see `edgeq.measure.accuracy.load_labelled`; labels in them aren't needed.
+        samples: at most so many of them, chosen at random with `seed`.
+
+    Raises:
+        UsageError: the second model isn't quantized, or the two have different ends.
+        DataError: the data don't suit the model.
+        UnsupportedError: an interpreter can't run a part of either model.
+    """
+    from edgeq import importers, pipeline
+    from edgeq.measure.accuracy import load_labelled
+    from edgeq.quantize import sensitivity
+
+    original = float_model if isinstance(float_model, importers.Model) else importers.load(float_model, listener)
+    read = pipeline.read_model(model)
+    labelled = load_labelled(data, read.graph, names=original.inputs)
+    return sensitivity.analyze(
+        original,
+        read.data,
+        read.graph,
+        labelled.data,
+        samples=samples,
+        seed=seed,
+        model_path=read.path,
+        listener=listener,
+    )
