@@ -55,7 +55,7 @@ def model_files(program: Program, plan: MemoryPlan, manifest: Manifest | None = 
         "headers": [path for path in kernels if path.endswith(".h")],
         "inputs": [_end(program.graph.tensors[i], plan) for i in program.graph.inputs],
         "outputs": [_end(program.graph.tensors[i], plan) for i in program.graph.outputs],
-        "layers": [_layer(program.graph, step, plan) for step in program.steps],
+        "layers": [_layer(program, place, plan) for place in range(len(program.steps))],
     }
     files = {name: templates.get_template(f"{name}.j2").render(context).encode() for name in ("model.h", "model.c")}
     return {**files, **kernels}
@@ -110,10 +110,11 @@ def _manifest(program: Program, plan: MemoryPlan, target: str, clock_hz: int) ->
                 name=graph.output_of(step.op).name,
                 kernel=step.kernel.symbol,
                 macs=step.lowering.macs,
-                weights_bytes=sum(len(c.data) for c in step.lowering.constants if c.section == "weights"),
+                weights_bytes=sum(len(c.data) for c in program.constants(place) if c.section == "weights"),
             )
-            for step in program.steps
+            for place, step in enumerate(program.steps)
         ),
+        precisions=program.precisions,
     )
 
 
@@ -171,9 +172,11 @@ class _ConstantText:
 
 @dataclass(frozen=True)
 class _ParamsText:
+    """One call's parameters: a block, or one for each precision as an array."""
+
     symbol: str
     struct: str
-    fields: tuple[tuple[str, str], ...]
+    blocks: tuple[tuple[tuple[str, str], ...], ...]
 
 
 @dataclass(frozen=True)
@@ -185,8 +188,12 @@ class _LayerText:
     calls: tuple[str, ...]
 
 
-def _layer(graph: Graph, step: Step, plan: MemoryPlan) -> _LayerText:
-    """One layer's constants, parameter blocks and calls."""
+def _layer(program: Program, place: int, plan: MemoryPlan) -> _LayerText:
+    """One layer's constants, parameter blocks and calls.
+
+    Where precisions differ in it, there are as many blocks; constants that they have in common are written once.
+    """
+    graph, step = program.graph, program.steps[place]
     index = step.op.index
     prefix = f"layer_{index}"
     pointers = {
@@ -194,20 +201,57 @@ def _layer(graph: Graph, step: Step, plan: MemoryPlan) -> _LayerText:
         **_pointers("out", step.op.outputs, plan, "void *"),
         "scratch": f"(void *)(arena + {plan.scratch_offsets.get(index, 0)}u)",
     }
-    symbols = {f"const:{c.name}": f"{prefix}_{c.name}" for c in step.lowering.constants}
-    params = []
-    calls = []
+    steps = _at_each_precision(program, place)
+    written: dict[tuple[str, str, bytes], _ConstantText] = {}
+    symbols = [_symbols(prefix, s, bits, written) for bits, s in steps.items()]
+    params, calls = [], []
     for number, call in enumerate(step.lowering.calls):
         symbol = f"{prefix}_params" + (f"_{number}" if len(step.lowering.calls) > 1 else "")
-        fields = tuple((name, _fill(value, symbols)) for name, value in call.fields.items())
-        params.append(_ParamsText(symbol, call.struct, fields))
-        arguments = [f"&{symbol}", *(_fill(a, {**pointers, **symbols}) for a in call.arguments)]
-        calls.append(f"{call.symbol or step.kernel.symbol}({', '.join(arguments)});")
+        blocks = tuple(
+            tuple((name, _fill(value, own)) for name, value in s.lowering.calls[number].fields.items())
+            for s, own in zip(steps.values(), symbols, strict=True)
+        )
+        params.append(_ParamsText(symbol, call.struct, blocks))
+        arguments = ", ".join(_fill(a, {**pointers, **symbols[0]}) for a in call.arguments)
+        calls += _calls(symbol, arguments, [s.kernel.symbol for s in steps.values()])
     if step.lowering.alias:
         calls.append(f"/* {_c_string(graph.label(step.op))}: its output is its input's memory */")
     comment = f"{_c_string(graph.label(step.op))}, {step.lowering.macs} MACs"
-    constants = tuple(_constant(prefix, c) for c in step.lowering.constants)
-    return _LayerText(index, comment, constants, tuple(params), tuple(calls))
+    return _LayerText(index, comment, tuple(written.values()), tuple(params), tuple(calls))
+
+
+def _at_each_precision(program: Program, place: int) -> dict[int, Step]:
+    """bits → the step; only 8 where all are the same."""
+    step = program.steps[place]
+    lower = {bits: p.steps[place] for bits, p in program.lower.items()}
+    return {8: step, **lower} if any(s is not step for s in lower.values()) else {8: step}
+
+
+def _symbols(
+    prefix: str, step: Step, bits: int, written: dict[tuple[str, str, bytes], _ConstantText]
+) -> dict[str, str]:
+    """Placeholders of a step's constants → C symbols; adds to `written` those that aren't there yet."""
+    found = {}
+    for constant in step.lowering.constants:
+        key = (constant.c_type, constant.section, constant.data)
+        if key not in written:
+            written[key] = _constant(prefix, constant, "" if bits == 8 else f"_{bits}")
+        found[f"const:{constant.name}"] = written[key].symbol
+    return found
+
+
+def _calls(params: str, arguments: str, kernels: list[str]) -> list[str]:
+    """The call, or what decides among them where precisions have different kernels."""
+    after = f", {arguments}" if arguments else ""
+    if len(kernels) == 1:
+        return [f"{kernels[0]}(&{params}{after});"]
+    if len(set(kernels)) == 1:
+        return [f"{kernels[0]}(&{params}[level]{after});"]
+    assert len(set(kernels[1:])) == 1
+    return [
+        f"if (level == 0) {kernels[0]}(&{params}[0]{after});",
+        f"else {kernels[1]}(&{params}[level]{after});",
+    ]
 
 
 def _pointers(role: str, tensors: tuple[int, ...], plan: MemoryPlan, c_type: str) -> dict[str, str]:
@@ -219,7 +263,7 @@ def _fill(text: str, values: dict[str, str]) -> str:
     return re.sub(r"\{([a-z]+[0-9]*|const:\w+)\}", lambda m: values[m.group(1)], text)
 
 
-def _constant(prefix: str, constant: Constant) -> _ConstantText:
+def _constant(prefix: str, constant: Constant, suffix: str) -> _ConstantText:
     values = np.frombuffer(constant.data, np.dtype(_NUMPY[constant.c_type]).newbyteorder("<"))
     if constant.c_type == "int32_t":  # INT32_MIN has no literal of its own type in C
         words = ["(-2147483647 - 1)" if v == -(1 << 31) else str(v) for v in values.tolist()]
@@ -232,7 +276,7 @@ def _constant(prefix: str, constant: Constant) -> _ConstantText:
     per_line = 24 if constant.c_type.startswith(("int8", "uint8")) else 8
     lines = [",".join(words[i : i + per_line]) for i in range(0, len(words), per_line)]
     return _ConstantText(
-        symbol=f"{prefix}_{constant.name}",
+        symbol=f"{prefix}_{constant.name}{suffix}",
         c_type=constant.c_type,
         count=len(words),
         section=_SECTIONS[constant.section],

@@ -41,6 +41,7 @@ class Manifest:
 
     Attributes:
         build: `build_id` of the tree; the firmware tells it too. "" where no firmware is made.
+        precisions: bits of the weights that an inference can use, falling; () for a model that has one precision.
     """
 
     model_name: str
@@ -55,6 +56,7 @@ class Manifest:
     outputs: tuple[TensorInfo, ...]
     layers: tuple[Layer, ...]
     build: str = ""
+    precisions: tuple[int, ...] = ()
 
     def to_json(self) -> str:
         """As text; `from_json` is its inverse."""
@@ -72,7 +74,7 @@ class Manifest:
             k: tuple(TensorInfo(**{**t, "shape": tuple(t["shape"])}) for t in raw[k]) for k in ("inputs", "outputs")
         }
         layers = tuple(Layer(**layer) for layer in raw["layers"])
-        return cls(**{**raw, **tensors, "layers": layers})
+        return cls(**{**raw, **tensors, "layers": layers, "precisions": tuple(raw.get("precisions", ()))})
 
 
 def build_id(files: Mapping[str, bytes]) -> str:

@@ -11,6 +11,8 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
+from edgeq.graph.nested import Nested
+
 
 class DType(Enum):
     """Element types by their TensorFlow Lite names."""
@@ -194,6 +196,7 @@ class Graph:
         tensors: all tensors; Op.inputs and Op.outputs index it.
         inputs, outputs: tensor indices of the model's ends, in the file's order.
         notices: what was accepted though not quite right, one sentence each.
+        nested: the precisions that its weights hold beside their own; None when they hold no others.
     """
 
     name: str
@@ -205,6 +208,7 @@ class Graph:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     notices: tuple[str, ...] = ()
+    nested: Nested | None = None
 
     def tensor(self, index: int) -> Tensor:
         """The tensor with that index."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +27,7 @@ class Prepared:
     """Channels as the DSP kernels take them.
 
     Attributes:
-        weights: int8, [channels][depth]; zeros in channels that never change.
+        weights: int8, [channels][depth].
         bias: int32 with the input's zero point folded in, padded to a multiple of `step`.
         scales: `edgeq_dsp_scale` records, the last repeated up to a multiple of `step`.
         careful: whether any record needs the careful path.
@@ -47,12 +48,10 @@ def prepare(channels: Channels, step: int, scaled: int = 0) -> Prepared:
         scaled: the kernel's weights, and with them its sums, are 2**scaled times the channels'.
     """
     fixed = channels.constants()
-    weights = channels.weights.copy()
     bias = np.zeros(round_up(channels.bias.size, step), np.int64)
     sums = channels.weights.astype(np.int64).sum(axis=1)
     bias[: channels.bias.size] = channels.bias.astype(np.int64) - channels.in_zero * sums
     for channel in fixed:
-        weights[channel] = 0
         bias[channel] = 0
     records = [
         _fixed_record(fixed[i]) if i in fixed else _record(m, channels, scaled)
@@ -60,7 +59,7 @@ def prepare(channels: Channels, step: int, scaled: int = 0) -> Prepared:
     ]
     records += records[-1:] * (round_up(len(records), step if len(records) > 1 else 1) - len(records))
     return Prepared(
-        weights=weights,
+        weights=channels.weights,
         bias=(bias << scaled & 0xFFFFFFFF).astype("<u4").tobytes(),
         scales=np.array(records, "<u4").tobytes(),
         careful=any(shifts & _CAREFUL for _, _, shifts in records),
@@ -77,7 +76,7 @@ def _record(m: Multiplier, channels: Channels, scaled: int) -> tuple[int, int, i
 
 
 def _fixed_record(value: int) -> tuple[int, int, int]:
-    """A sum of 0 times 0, plus twice the value, halved; it lies within the clamp already."""
+    """Any sum times 0, plus twice the value, halved; it lies within the clamp already."""
     return 0, (2 * value) & 0xFFFFFFFF, 1 | 1 << 8
 
 
@@ -221,3 +220,20 @@ INT4 = Width(
     pace="37 cycles per 32 MACs",
     rows_pace="27 cycles per 16 MACs",
 )
+
+TOP: Mapping[int, Width] = MappingProxyType(
+    {
+        bits: replace(
+            INT8,
+            tile=f"edgeq_dsp_mat_mul_4_top{bits}",
+            rows=f"edgeq_dsp_mat_vec_top{bits}",
+            tile_source=f"dsp/mat_mul_top{bits}_dsp.S",
+            rows_source=f"dsp/mat_vec_top{bits}_dsp.S",
+            scaled=scaled,
+            pace=f"{tile} cycles per 16 MACs",
+            rows_pace=f"{rows} cycles per 16 MACs",
+        )
+        for bits, scaled, tile, rows in ((4, 4, 20, 35), (2, 5, 19, 31))
+    }
+)
+"""Of int8 weights the highest bits: packed as they are, cut down when they are loaded."""

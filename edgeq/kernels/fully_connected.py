@@ -172,14 +172,15 @@ def lower_rows(rows: int, channels: Channels, macs: int, width: dsp.Width = dsp.
     )
 
 
-def _channels(p: Parts) -> Channels:
+def channels_of(p: Parts) -> Channels:
+    """Its outputs as channels."""
     return Channels.between(p.inp, p.out, p.weights, p.bias, p.multipliers, (p.act_min, p.act_max))
 
 
 def _lower_dsp(width: dsp.Width) -> Callable[[Graph, Op], Lowering]:
     def lower(graph: Graph, op: Op) -> Lowering:
         p = parts(graph, op)
-        return lower_rows(p.rows, _channels(p), p.rows * p.weights.size, width)
+        return lower_rows(p.rows, channels_of(p), p.rows * p.weights.size, width)
 
     return lower
 
@@ -195,7 +196,7 @@ def sums_fit(width: dsp.Width) -> Rule:
 
     def sums_stay_small(graph: Graph, op: Op) -> Facts | None:
         """A sum may reach 2**30 or a shift 22 bits, beyond which the DSP kernels' rounding wouldn't be exact."""
-        return None if dsp.sums_stay_small(_channels(parts(graph, op)), width.scaled) else {}
+        return None if dsp.sums_stay_small(channels_of(parts(graph, op)), width.scaled) else {}
 
     return sums_stay_small
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from edgeq.errors import UnsupportedError
 from edgeq.graph import Graph, Op
-from edgeq.kernels.contract import Kernel, Lowering
+from edgeq.kernels import nested
+from edgeq.kernels.contract import Constant, Kernel, Lowering
 from edgeq.kernels.macs import total_macs
-from edgeq.kernels.table import choose
+from edgeq.kernels.table import choose, choose_for
 from edgeq.target import Core
+from edgeq.tflite import graph_at
 
 
 @dataclass(frozen=True)
@@ -29,12 +33,20 @@ class Program:
         graph: as it is computed: what was superfluous in the model is gone already.
         steps: one per operator, in order.
         model_macs: multiply-accumulates of the model as its file has it; fewer may be left to compute.
+        lower: bits → the same program at a lower precision, of a model that has some: steps that don't differ are
+            the same objects, those that do have weights in common, and all fit the same memory plan.
     """
 
     graph: Graph
     core: str
     steps: tuple[Step, ...]
     model_macs: int
+    lower: Mapping[int, Program] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def precisions(self) -> tuple[int, ...]:
+        """Bits of the weights that an inference can use, falling; () for a model that has one precision."""
+        return (8, *self.lower) if self.lower else ()
 
     @property
     def lowerings(self) -> tuple[Lowering, ...]:
@@ -49,11 +61,22 @@ class Program:
     @property
     def sources(self) -> tuple[str, ...]:
         """The kernel files that it calls, each once, sorted."""
-        return tuple(sorted({s for step in self.steps for s in step.kernel.sources}))
+        every = (self, *self.lower.values())
+        return tuple(sorted({s for program in every for step in program.steps for s in step.kernel.sources}))
+
+    def constants(self, place: int) -> tuple[Constant, ...]:
+        """The constants of the step at `place`, at all precisions: each once."""
+        found: dict[tuple[str, str, bytes], Constant] = {}
+        for program in (self, *self.lower.values()):
+            for constant in program.steps[place].lowering.constants:
+                found.setdefault((constant.c_type, constant.section, constant.data), constant)
+        return tuple(found.values())
 
     def constant_bytes(self, section: str) -> int:
         """Bytes of constants in one section ("weights" or "parameters")."""
-        return sum(len(c.data) for step in self.steps for c in step.lowering.constants if c.section == section)
+        return sum(
+            len(c.data) for place in range(len(self.steps)) for c in self.constants(place) if c.section == section
+        )
 
 
 def lower(graph: Graph, core: Core, model_macs: int | None = None) -> Program:
@@ -67,8 +90,9 @@ def lower(graph: Graph, core: Core, model_macs: int | None = None) -> Program:
     """
     steps: list[Step] = []
     refused: list[str] = []
+    plain = _needing_plain(graph, core)
     for op in graph.ops:
-        choice = choose(graph, op, core)
+        choice = choose_for(graph, op, () if op.index in plain else core.isa)
         if choice.kernel is None:
             refused.append(f"{graph.label(op)}: {'; '.join(v.message for v in choice.violations)}")
         else:
@@ -83,4 +107,37 @@ def lower(graph: Graph, core: Core, model_macs: int | None = None) -> Program:
             next_step="`edgeq check` lists all of them with what to do",
             operators=refused,
         )
-    return Program(graph, core.name, tuple(steps), total_macs(graph) if model_macs is None else model_macs)
+    macs = total_macs(graph) if model_macs is None else model_macs
+    return Program(graph, core.name, tuple(steps), macs, _lower_precisions(graph, core, tuple(steps), macs))
+
+
+def _needing_plain(graph: Graph, core: Core) -> frozenset[int]:
+    """Operators with several precisions, not all of which the core's special kernels compute exactly."""
+    if graph.nested is None or "dsp" not in core.isa:
+        return frozenset()
+    bits = graph.nested.precisions[1:]
+    graphs = tuple(graph_at(graph, b) for b in bits)
+    return frozenset(
+        op.index
+        for layer in graph.nested.layers
+        for op in graph.ops
+        if layer.weights in op.inputs and choose(graph, op, core).kernel and not nested.fits(graphs, bits, layer)
+    )
+
+
+def _lower_precisions(graph: Graph, core: Core, steps: tuple[Step, ...], macs: int) -> Mapping[int, Program]:
+    if graph.nested is None:
+        return MappingProxyType({})
+    inside = {layer.weights for layer in graph.nested.layers}
+    made: dict[int, Program] = {}
+    for bits in graph.nested.precisions[1:]:
+        lower = graph_at(graph, bits)
+        at = []
+        for step in steps:
+            if inside.isdisjoint(step.op.inputs):
+                at.append(step)
+                continue
+            kernel, lowering = nested.lower_at(lower, step.op, step.kernel, step.lowering, bits)
+            at.append(Step(step.op, kernel, lowering))
+        made[bits] = Program(lower, core.name, tuple(at), macs)
+    return MappingProxyType(made)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgeq.errors import ModelFileError
 from edgeq.graph import DType, Graph, Op, QuantParams, Tensor, verify
+from edgeq.tflite.nested import read_nested
 from edgeq.tflite.options import enum_names, read_options
 
 _DAMAGE = (
@@ -95,7 +97,8 @@ def parse(data: bytes, source: str = "", name: str = "model") -> Graph:
             file_bytes=len(data),
         ) from broken
     verify(graph)
-    return graph
+    nested = read_nested(data, graph)
+    return graph if nested is None else replace(graph, nested=nested)
 
 
 def _check_magic(data: bytes, where: str) -> None:

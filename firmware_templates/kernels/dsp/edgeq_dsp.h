@@ -41,7 +41,6 @@ typedef struct {
   int32_t channels;              /* 28 */
   int32_t act_min;               /* 32 */
   int32_t act_max;               /* 36 */
-  const int8_t *low;             /* 40: the low four bits, where weights lie in two planes */
 } edgeq_dsp_tile;
 
 /* Rows of a matrix times one vector; offsets are known to mat_vec_s8_dsp.S. */
@@ -56,7 +55,6 @@ typedef struct {
   int32_t rows;                  /* 28 */
   int32_t act_min;               /* 32 */
   int32_t act_max;               /* 36 */
-  const int8_t *low;             /* 40: as above */
 } edgeq_dsp_rows;
 
 typedef struct {
@@ -69,7 +67,6 @@ typedef struct {
   int32_t in_zero;
   int32_t act_min, act_max;
   void (*multiply)(const edgeq_dsp_tile *tile); /* the matrix product for the weights' width; not depthwise */
-  const int8_t *low;                            /* of weights in two planes; else NULL */
   int32_t unpacked;                             /* depthwise, int4: bytes of the weights once unpacked */
 } edgeq_dsp_conv_params;
 
@@ -83,7 +80,6 @@ typedef struct {
   int32_t scale_step; /* bytes from one output's scale to the next: 0 or sizeof(edgeq_dsp_scale) */
   int32_t act_min, act_max;
   void (*multiply)(const edgeq_dsp_rows *rows);
-  const int8_t *low;
 } edgeq_dsp_fully_connected_params;
 
 /* What a 3x3 depthwise convolution needs to know of a channel; offsets are known to depthwise_3x3_s8_dsp.S. */
@@ -109,8 +105,12 @@ void edgeq_dsp_depthwise_3x3_row_1(const edgeq_dsp_row *row); /* stride 1 */
 void edgeq_dsp_depthwise_3x3_row_2(const edgeq_dsp_row *row); /* stride 2 */
 void edgeq_dsp_mat_mul_4(const edgeq_dsp_tile *tile);
 void edgeq_dsp_mat_mul_4_s4(const edgeq_dsp_tile *tile);
+void edgeq_dsp_mat_mul_4_top4(const edgeq_dsp_tile *tile); /* of int8 weights the four highest bits */
+void edgeq_dsp_mat_mul_4_top2(const edgeq_dsp_tile *tile);
 void edgeq_dsp_mat_vec(const edgeq_dsp_rows *rows);
 void edgeq_dsp_mat_vec_s4(const edgeq_dsp_rows *rows);
+void edgeq_dsp_mat_vec_top4(const edgeq_dsp_rows *rows);
+void edgeq_dsp_mat_vec_top2(const edgeq_dsp_rows *rows);
 
 void edgeq_conv_2d_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, int8_t *out, void *scratch);
 void edgeq_conv_2d_few_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, int8_t *out, void *scratch);

@@ -59,7 +59,6 @@ static inline edgeq_dsp_tile edgeq_dsp_tile_of(const edgeq_dsp_conv_params *p, v
       .channels = p->window.out_c,
       .act_min = p->act_min,
       .act_max = p->act_max,
-      .low = p->low,
   };
 }
 

@@ -16,7 +16,6 @@ void edgeq_fully_connected_s8_dsp(const edgeq_dsp_fully_connected_params *p, con
       .rows = p->outputs,
       .act_min = p->act_min,
       .act_max = p->act_max,
-      .low = p->low,
   };
   for (int32_t row = 0; row < p->rows; ++row, in += p->depth_used, rows.out += p->outputs) {
     uint32_t *to = scratch;

@@ -34,6 +34,7 @@ typedef struct {
   const edgeq_scale *scales;  /* [out_c] */
   int32_t in_zero, out_zero;
   int32_t act_min, act_max;
+  int32_t bits;  /* of int8 weights, where only the highest are used: 4 or 2 */
   int32_t group; /* CONV_2D: input channels per group; depthwise: output channels per input channel */
 } edgeq_conv_params;
 
@@ -45,6 +46,7 @@ typedef struct {
   int32_t scale_step; /* 0: one scale for all outputs; 1: one each */
   int32_t in_zero, weights_zero, out_zero;
   int32_t act_min, act_max;
+  int32_t bits; /* as above */
 } edgeq_fully_connected_params;
 
 typedef struct {
@@ -109,8 +111,10 @@ void edgeq_conv_2d_s8(const edgeq_conv_params *p, const int8_t *in, int8_t *out)
 void edgeq_depthwise_conv_2d_s8(const edgeq_conv_params *p, const int8_t *in, int8_t *out);
 void edgeq_fully_connected_s8(const edgeq_fully_connected_params *p, const int8_t *in, int8_t *out);
 void edgeq_conv_2d_s4(const edgeq_conv_params *p, const int8_t *in, int8_t *out); /* _s4: weights of four bits */
+void edgeq_conv_2d_top(const edgeq_conv_params *p, const int8_t *in, int8_t *out); /* _top: the highest bits of int8 */
 void edgeq_depthwise_conv_2d_s4(const edgeq_conv_params *p, const int8_t *in, int8_t *out);
 void edgeq_fully_connected_s4(const edgeq_fully_connected_params *p, const int8_t *in, int8_t *out);
+void edgeq_fully_connected_top(const edgeq_fully_connected_params *p, const int8_t *in, int8_t *out);
 void edgeq_average_pool_2d_s8(const edgeq_pool_params *p, const int8_t *in, int8_t *out);
 void edgeq_max_pool_2d_s8(const edgeq_pool_params *p, const int8_t *in, int8_t *out);
 void edgeq_add_s8(const edgeq_binary_params *p, const int8_t *in0, const int8_t *in1, int8_t *out);
@@ -130,6 +134,14 @@ void edgeq_dequantize_s8_f32(const edgeq_affine_params *p, const int8_t *in, flo
 static inline int32_t edgeq_weight_s4(const int8_t *packed, int32_t at) {
   const int32_t byte = packed[at >> 1];
   return at & 1 ? byte >> 4 : ((byte & 15) ^ 8) - 8;
+}
+
+/* The weight that an int8 weight holds in its highest bits: with 4 the nearest sixteenth, with 2 the middle of the
+ * quarter that it lies in (odd: steps of half a quarter). */
+static inline int32_t edgeq_top_bits(int32_t weight, int32_t bits) {
+  if (bits == 2) return 2 * (weight >> 6) + 1;
+  const int32_t rounded = (weight + 8) >> 4;
+  return rounded > 7 ? 7 : rounded;
 }
 
 /* ---- requantization, shared by the kernels ---- */

@@ -1,0 +1,17 @@
+#include "kernels/edgeq_kernels.h"
+
+/* Of int8 weights the highest bits. */
+void edgeq_fully_connected_top(const edgeq_fully_connected_params *p, const int8_t *in, int8_t *out) {
+  for (int32_t row = 0; row < p->rows; ++row, in += p->depth) {
+    const int8_t *weights = p->weights;
+    const edgeq_scale *scale = p->scales;
+    for (int32_t c = 0; c < p->outputs; ++c, weights += p->depth, scale += p->scale_step) {
+      int32_t sum = p->bias ? p->bias[c] : 0;
+      for (int32_t k = 0; k < p->depth; ++k) {
+        sum = edgeq_wrapping_add(sum, (in[k] - p->in_zero) * edgeq_top_bits(weights[k], p->bits));
+      }
+      sum = edgeq_wrapping_add(edgeq_requantize(sum, *scale), p->out_zero);
+      *out++ = (int8_t)edgeq_clamp(sum, p->act_min, p->act_max);
+    }
+  }
+}
