@@ -14,7 +14,7 @@ from edgeq import resources
 from edgeq.codegen.project import build_files, firmware_files
 from edgeq.codegen.tree import Layer, Manifest, SourceTree, TensorInfo, build_id
 from edgeq.errors import UnsupportedError
-from edgeq.graph import DType, Graph, Tensor
+from edgeq.graph import DType, Tensor
 from edgeq.kernels import Constant, Program, Step
 from edgeq.memory import MemoryPlan
 from edgeq.target import Target

@@ -23,6 +23,7 @@ METADATA = b"edgeq.nested"
 METADATA_DATA = b"edgeq.nested.data"
 _VERSION = 1
 
+
 def attach(data: bytes, nested: Nested) -> bytes:
     """The file with these metadata in place of any that it has."""
     head = {

@@ -50,3 +50,15 @@ def constant_buffer(model: Any, values: npt.NDArray[Any]) -> int:
     buffer.data = np.frombuffer(little_endian.tobytes(), np.uint8)
     model.buffers.append(buffer)
     return len(model.buffers) - 1
+
+
+def drop_unused_buffers(model: Any) -> None:
+    """Leave the buffers out that neither a tensor nor a metadata entry has, in place."""
+    kept, places = [model.buffers[0]], {0: 0}
+    for holder in (*(t for g in model.subgraphs for t in g.tensors), *(model.metadata or [])):
+        old = holder.buffer or 0
+        if old not in places:
+            places[old] = len(kept)
+            kept.append(model.buffers[old])
+        holder.buffer = places[old]
+    model.buffers = kept

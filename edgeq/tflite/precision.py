@@ -12,7 +12,7 @@ from ai_edge_litert import schema_py_generated as schema
 from edgeq.errors import UsageError
 from edgeq.graph import DType, Graph, Int8, Nested, QuantParams, slice_weights
 from edgeq.tflite.nested import METADATA, METADATA_DATA, entry_name
-from edgeq.tflite.objects import constant_buffer, pack, unpack
+from edgeq.tflite.objects import constant_buffer, drop_unused_buffers, pack, unpack
 from edgeq.tflite.reader import parse
 
 
@@ -61,7 +61,7 @@ def at_precision(data: bytes, bits: int) -> bytes:
         assert source is not None
         _requantize(bias, np.float32(source.scale[0]) * level.scale)
     model.metadata = [m for m in model.metadata or [] if entry_name(m.name) not in (METADATA, METADATA_DATA)] or None
-    _drop_unused_buffers(model)
+    drop_unused_buffers(model)
     return pack(model)
 
 
@@ -98,14 +98,3 @@ def _packed(values: Int8) -> npt.NDArray[np.uint8]:
     flat = np.zeros(values.size + values.size % 2, np.uint8)
     flat[: values.size] = values.reshape(-1).view(np.uint8) & 15
     return (flat[0::2] | flat[1::2] << 4).astype(np.uint8)
-
-
-def _drop_unused_buffers(model: Any) -> None:
-    kept, places = [model.buffers[0]], {0: 0}
-    for holder in (*(t for g in model.subgraphs for t in g.tensors), *(model.metadata or [])):
-        old = holder.buffer or 0
-        if old not in places:
-            places[old] = len(kept)
-            kept.append(model.buffers[old])
-        holder.buffer = places[old]
-    model.buffers = kept
