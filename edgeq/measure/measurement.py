@@ -97,6 +97,7 @@ class Measurement:
         build: which sources the device's firmware was made from; "" where it doesn't tell.
         layers: () where the firmware doesn't tell.
         notices: what a reader should know, one sentence each.
+        precision: bits of the weights that were used, of a model that has several precisions; 0 for one that has one.
     """
 
     target: str
@@ -116,6 +117,7 @@ class Measurement:
     cycle_model: CycleModel | None = None
     notices: tuple[str, ...] = ()
     build: str = ""
+    precision: int = 0
 
     @property
     def median_cycles(self) -> int:
@@ -141,6 +143,7 @@ class Measurement:
                 "sha256": self.model_sha256,
                 "macs": self.macs,
                 "verified_on_device": self.model_verified,
+                **({"precision_bits": self.precision} if self.precision else {}),
             },
             "validation": self._validation_json(),
             "latency": self._latency_json(),

@@ -84,6 +84,7 @@ class Subject:
         reference: one inference of the reference interpreter; see `edgeq.reference.Reference.run`.
         reference_name: its name and version.
         model_path: for the report.
+        precision: bits of the weights, of a model that has several precisions; 0 for one that has one.
     """
 
     manifest: Manifest
@@ -92,6 +93,7 @@ class Subject:
     reference: Reference
     reference_name: str
     model_path: str = ""
+    precision: int = 0
 
 
 def default_samples(manifest: Manifest, *, virtual: bool = False) -> int:
@@ -151,6 +153,8 @@ def _converse(session: Session, setting: Setting, subject: Subject, listener: Li
     _check_ends(info, manifest)
     if len(subject.samples.arrays) * sum(info.inputs) >= _WORTH_SPEED_BYTES:
         session.faster(info)
+    if subject.precision:
+        session.use_precision(subject.precision)
     return _full(session, info, setting, subject, listener)
 
 
@@ -321,6 +325,7 @@ def _measurement(
         memory=_memory(setting, manifest, None, None),
         energy=estimate_energy(subject.target, median(cycles) / clock_hz, clock_hz),
         cycle_model=setting.cycle_model if setting.provenance == "simulated" else None,
+        precision=subject.precision,
     )
 
 

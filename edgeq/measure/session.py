@@ -248,6 +248,16 @@ class Session:
             raise implausible(reply, f"{count} cycle counts above zero", self._wire.name)
         return cycles
 
+    def use_precision(self, bits: int) -> None:
+        """Run inferences with the highest `bits` of the weights from now on.
+
+        Raises:
+            ProtocolError: the device's model has no such precision.
+        """
+        reply = self._ask(f"edgeq precision {bits}", _ANSWER_S)
+        if integer(reply, "m-edgeq-precision") != bits:
+            raise implausible(reply, f"m-edgeq-precision-[{bits}]", self._wire.name)
+
     def layers(self, count: int) -> tuple[int, ...]:
         """Cycles of each of the `count` layers in the last inference."""
         reply = self._ask("edgeq layers", _ANSWER_S)

@@ -137,6 +137,19 @@ def convert(
     )
 
 
+def at_precision(model: ModelLike, bits: int) -> Model:
+    """One precision of a model that has several, as a model of its own; see `edgeq.tflite.at_precision`.
+
+    Raises:
+        UsageError: the model has no such precision.
+    """
+    from edgeq import tflite
+
+    read = read_model(model)
+    data = tflite.at_precision(read.data, bits, read.graph)
+    return Model(data, tflite.parse(data, read.path, f"{read.graph.name}_{bits}bit"), read.path)
+
+
 def check(
     model: ModelLike, target: TargetLike, *, reserve_ram_bytes: int = 0, reserve_flash_bytes: int = 0
 ) -> FitReport:
@@ -346,6 +359,7 @@ def profile(
     samples: int = 0,
     runs: int = 0,
     seed: int = 0,
+    precision: int = 0,
     cache: Path | None = None,
     trace: Trace | None = None,
     listener: Listener = silent,
@@ -362,6 +376,7 @@ def profile(
         data: `.npz` or `.npy`, with `:ARRAY` to name one; seeded random samples otherwise.
         samples: to validate; 0 for 20, or fewer where they take long.
         runs: inferences to time; 0 for one per sample.
+        precision: bits of the weights, of a model that has several precisions; 0 for its first, 8.
 
     Raises:
         UsageError: neither port nor sim, or both; a remote port without `hardware`; a virtual board called hardware.
@@ -374,6 +389,10 @@ def profile(
     if wait_states is not None and not sim:
         raise UsageError("only a virtual board's wait states can be chosen", next_step="add --sim")
     read, board = read_model(model), load_target(target)
+    if precision:
+        from edgeq.tflite import require_precision
+
+        require_precision(read.graph, precision)
     board.require_firmware("profile")
     if sim:
         _require_virtual_board(board)
@@ -382,7 +401,7 @@ def profile(
         with simulate(built, board, wait_states=wait_states) as running:
             title = f"virtual {board.board.title}" + ("" if wait_states is None else f", {wait_states} wait states")
             setting = _Setting(running.port, "simulated", title, running)
-            return _measure(setting, read, board, built, (data, samples, runs, seed), trace, listener)
+            return _measure(setting, read, board, built, (data, samples, runs, seed, precision), trace, listener)
     from edgeq.measure.origin import provenance
     from edgeq.runners import ports
 
@@ -390,7 +409,7 @@ def profile(
         port = ports.console_of(board, ports.present()).device
     called = provenance(port, hardware)
     setting = _Setting(port, called, board.board.title if called == "measured" else "", None)
-    return _measure(setting, read, board, firmware, (data, samples, runs, seed), trace, listener)
+    return _measure(setting, read, board, firmware, (data, samples, runs, seed, precision), trace, listener)
 
 
 def deploy(
@@ -443,7 +462,7 @@ def deploy(
     fit = after_build(fit, flash_bytes=usage.flash_bytes, weights_bytes=usage.weights_bytes, ram_bytes=usage.ram_bytes)
     if not fit.fits:
         raise DoesNotFit(fit, read.path)
-    wanted = (data, samples, runs, seed)
+    wanted = (data, samples, runs, seed, 0)
     if sim:
         from edgeq.runners.image import image_of
         from edgeq.runners.virtual import flash_result
@@ -493,7 +512,7 @@ def _measure(
     model: Model,
     target: Target,
     firmware: Firmware | Path | None,
-    wanted: tuple[str | Path, int, int, int],
+    wanted: tuple[str | Path, int, int, int, int],
     trace: Trace | None,
     listener: Listener,
 ) -> Measurement:
@@ -509,8 +528,10 @@ def _measure(
         known = built.from_folder(firmware, target, sha256)
     else:
         known = built.from_firmware(firmware, sha256)
-    reference = Reference(model.data, model.graph)
-    data, count, runs, seed = wanted
+    data, count, runs, seed, precision = wanted
+    precision = precision or (8 if model.graph.nested is not None else 0)
+    computed = at_precision(model, precision) if precision else model
+    reference = Reference(computed.data, computed.graph)
     count = count or room.default_samples(known.manifest, virtual=setting.board is not None)
     samples = inputs.choose(data, known.manifest.inputs, count, seed)
     announced = setting.board.announcement if setting.board else None
@@ -528,7 +549,7 @@ def _measure(
             memory=known.memory,
             symbols=known.symbols,
         ),
-        room.Subject(known.manifest, target, samples, reference.run, reference.name, model.path),
+        room.Subject(known.manifest, target, samples, reference.run, reference.name, model.path, precision),
         trace=trace,
         listener=listener,
     )

@@ -35,14 +35,17 @@ def require_precision(graph: Graph, bits: int) -> Nested:
     return graph.nested
 
 
-def at_precision(data: bytes, bits: int) -> bytes:
+def at_precision(data: bytes, bits: int, graph: Graph | None = None) -> bytes:
     """A plain `.tflite` of one precision: int4 weights in the layers that have it, nothing nested.
+
+    Args:
+        graph: what `parse` read from `data`, where it is at hand.
 
     Raises:
         UsageError: the file has no such precision; the message says which it has.
         ModelFileError: it, or its metadata, is damaged.
     """
-    graph = parse(data)
+    graph = graph or parse(data)
     nested = require_precision(graph, bits)
     model = unpack(data)
     tensors = model.subgraphs[0].tensors

@@ -82,6 +82,17 @@ static void run(words *line) {
     }
 }
 
+#ifdef MODEL_PRECISION_COUNT
+static void precision(words *line) {
+    uint32_t bits;
+    if (!parse_decimal(next_word(line), &bits) || inference_set_precision(bits) != 0) {
+        put_line("e-[No such precision]");
+        return;
+    }
+    decimal_field("precision", bits);
+}
+#endif
+
 static void layers(void) {
     for (unsigned i = 0; i < MODEL_LAYER_COUNT; ++i) {
         if (i % FIGURES_PER_LINE == 0) {
@@ -187,6 +198,10 @@ static void carry_out(words *line) {
         info();
     } else if (same_word(verb, "run")) {
         run(line);
+#ifdef MODEL_PRECISION_COUNT
+    } else if (same_word(verb, "precision")) {
+        precision(line);
+#endif
     } else if (same_word(verb, "layers")) {
         layers();
     } else if (same_word(verb, "out")) {

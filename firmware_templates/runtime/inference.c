@@ -47,12 +47,31 @@ void model_layer_done(unsigned layer) {
     layer_started = board_cycles(); /* so that this function is in no layer's figure */
 }
 
+#ifdef MODEL_PRECISION_COUNT
+static const uint8_t precisions[MODEL_PRECISION_COUNT] = MODEL_PRECISIONS;
+static uint32_t model_precision = 8;
+
+int inference_set_precision(uint32_t bits) {
+    for (unsigned i = 0; i < MODEL_PRECISION_COUNT; ++i) {
+        if (precisions[i] == bits) {
+            model_precision = bits;
+            return 0;
+        }
+    }
+    return -1;
+}
+#endif
+
 uint64_t inference_run(void) {
     load_input();
     const uint32_t micros = board_micros();
     const uint32_t start = board_cycles();
     layer_started = start;
+#ifdef MODEL_PRECISION_COUNT
+    model_invoke_at(model_arena, model_precision);
+#else
     model_invoke(model_arena);
+#endif
     return board_cycles_since(start, micros);
 }
 

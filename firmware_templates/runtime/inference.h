@@ -15,6 +15,10 @@ extern uint32_t input_loaded_bytes; /* of them, what the last load has filled */
  * Returns the cycles of the layers alone: the copy is not counted. */
 uint64_t inference_run(void);
 
+/* Bits of the weights that inferences use from now on, of a model that has several precisions (MODEL_PRECISIONS).
+ * Returns 0, or -1 where there is no such precision. */
+int inference_set_precision(uint32_t bits);
+
 /* Cycles of one layer in the last inference. */
 uint32_t inference_layer_cycles(unsigned layer);
 

@@ -75,6 +75,7 @@ def convert_nested(
     *,
     representative_data: Source,
     precisions: Sequence[int] = BITS,
+    counted: Sequence[int] | None = None,
     ends_too: bool = False,
     io: EndType | None = None,
     target: Target | None = None,
@@ -88,6 +89,7 @@ def convert_nested(
 
     Args:
         precisions: 8 and one or both of 4 and 2.
+        counted: the precisions that the weights are to be good at; all of them unless told.
         ends_too: the first and the last layer with weights have lower precisions too; they keep 8 bits otherwise, as
             depthwise convolutions do always.
         source, representative_data, io, target, method, labels, samples, seed: as for `edgeq.quantize.convert`.
@@ -120,7 +122,7 @@ def convert_nested(
     data = load_data(representative_data, model, labels=labels)
     parts = split(len(data), seed, samples)
     known = data.subset(parts.calibration[:: max(1, len(parts.calibration) // SAMPLES)][:SAMPLES])
-    made = _Writer(model, base.tflite, base.graph, wanted, layers).write(known, seed, listener)
+    made = _Writer(model, base.tflite, base.graph, wanted, layers, counted or wanted).write(known, seed, listener)
     held_back = data.subset(parts.held_back)
     evaluations = {}
     for bits in wanted:
@@ -156,12 +158,19 @@ class _Writer:
     """Chooses the layers' weights in their order, each for the inputs that the layers in front really give it."""
 
     def __init__(
-        self, model: Model, base: bytes, graph: Graph, precisions: tuple[int, ...], layers: tuple[int, ...]
+        self,
+        model: Model,
+        base: bytes,
+        graph: Graph,
+        precisions: tuple[int, ...],
+        layers: tuple[int, ...],
+        counted: Sequence[int],
     ) -> None:
         self._float = model
         self._graph = graph
         self._precisions = precisions
         self._layers = layers
+        self._counted = counted
         self._base = base
         self._state: dict[int, dict[int, tuple[npt.NDArray[np.int8], Array, Array]]] = {}
 
@@ -190,7 +199,7 @@ class _Writer:
         assert out is not None
         step = float(out.scale[0])
         moments = {bits: Moments.of(x, wanted) for bits, x in inputs.items()}
-        chosen = choose(weights, moments, step * step / 12)
+        chosen = choose(weights, moments, step * step / 12, self._counted)
         self._state[op.index] = {}
         for bits, x in inputs.items():
             real = chosen.sliced(bits) * chosen.scales[bits][:, None]

@@ -13,7 +13,7 @@ calibration are GPTQ's (Frantar et al. 2022, arXiv:2210.17323), several sliced p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,15 +83,18 @@ class Chosen:
         return slice_weights(self.weights, bits).astype(np.float64)
 
 
-def choose(weights: Array, moments: Mapping[int, Moments], floor: float) -> Chosen:
+def choose(
+    weights: Array, moments: Mapping[int, Moments], floor: float, counted: Collection[int] | None = None
+) -> Chosen:
     """Int8 weights for one layer.
 
     Args:
         weights: float, (channels, depth).
         moments: bits → what calibration says at that precision; 8 is among them.
         floor: the mean square of what rounding the layer's output adds.
+        counted: the precisions whose errors count; all of them unless told.
     """
-    search = _Search(weights, moments, floor)
+    search = _Search(weights, moments, floor, moments if counted is None else counted)
     search.choose_ranges()
     for _ in range(_SWEEPS):
         search.sweep()
@@ -102,9 +105,10 @@ def choose(weights: Array, moments: Mapping[int, Moments], floor: float) -> Chos
 class _Search:
     """Codes and scales, improved step by step."""
 
-    def __init__(self, weights: Array, moments: Mapping[int, Moments], floor: float) -> None:
+    def __init__(self, weights: Array, moments: Mapping[int, Moments], floor: float, counted: Collection[int]) -> None:
         self.weights = weights
         self.moments = moments
+        self.counted = {bits: known for bits, known in moments.items() if bits in counted}
         self.floor = floor
         self.codes = np.zeros(weights.shape, np.int64)
         self.scales: dict[int, Array] = {}
@@ -134,7 +138,7 @@ class _Search:
 
     def _score(self, codes: npt.NDArray[np.int64], scales: Mapping[int, Array]) -> Array:
         total = np.zeros(len(codes))
-        for bits, known in self.moments.items():
+        for bits, known in self.counted.items():
             total += np.log(known.errors(_sliced(codes, bits) * scales[bits][:, None]) + self.floor)
         return total
 
@@ -146,7 +150,7 @@ class _Search:
     def sweep(self) -> None:
         """Each weight once, in all channels at a time."""
         gradients, importance = {}, {}
-        for bits, known in self.moments.items():
+        for bits, known in self.counted.items():
             real = _sliced(self.codes, bits) * self.scales[bits][:, None]
             gradients[bits] = real @ known.inputs - known.products
             importance[bits] = 1.0 / (known.errors(real) + self.floor)
@@ -157,14 +161,14 @@ class _Search:
             tried = _candidates(now, nearest[:, k])
             change = np.zeros(tried.shape)
             moves = {}
-            for bits, known in self.moments.items():
+            for bits, known in self.counted.items():
                 step = (_sliced(tried, bits) - _sliced(now, bits)) * self.scales[bits]
                 moves[bits] = step
                 cost = step * (2 * gradients[bits][:, k] + step * known.inputs[k, k])
                 change += cost * importance[bits]
             taken = np.argmin(change, axis=0)
             self.codes[:, k] = tried[taken, rows]
-            for bits, known in self.moments.items():
+            for bits, known in self.counted.items():
                 gradients[bits] += moves[bits][taken, rows][:, None] * known.inputs[k]
 
 

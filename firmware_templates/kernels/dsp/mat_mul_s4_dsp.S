@@ -6,6 +6,7 @@
  */
 #define MAT_MUL edgeq_dsp_mat_mul_4_s4
 #define TO_MULTIPLY asr.w
+#define UNROLL 8
 #define WEIGHT_BYTES 2
 #define BLOCK_BYTES 66
 
@@ -32,7 +33,7 @@
   smlad r11, r3, lr, r11
   .endm
 
-  .macro eight_pairs
+  .macro unrolled
   pair 0, 0
   pair 1, 1
   pair 2, 0

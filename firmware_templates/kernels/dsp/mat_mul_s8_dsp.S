@@ -17,6 +17,7 @@
  */
 #define MAT_MUL edgeq_dsp_mat_mul_4
 #define TO_MULTIPLY lsl.w
+#define UNROLL 8
 #define WEIGHT_BYTES 4
 #define BLOCK_BYTES 60
 
@@ -38,7 +39,7 @@
   smlad r11, r3, lr, r11
   .endm
 
-  .macro eight_pairs
+  .macro unrolled
   pair 0
   pair 1
   pair 2

@@ -4,6 +4,7 @@
  */
 #define MAT_MUL edgeq_dsp_mat_mul_4_top2
 #define TO_MULTIPLY asr.w
+#define UNROLL 8
 #define WEIGHT_BYTES 4
 #define BLOCK_BYTES 68
 
