@@ -16,8 +16,13 @@ from edgeq.cli import context
     "-o", "--output", type=click.Path(path_type=Path), default=Path("build"), show_default=True, help="Folder."
 )
 @click.option("--toolchain", default="auto", show_default=True, help="zig, gcc, or auto.")
+@click.option(
+    "--precision", type=click.Choice(["8", "4", "2"]), help="Of a nested model: only this one  [default: all of them]"
+)
 @context.common
-def command(model: Path, target: str, output: Path, toolchain: str, as_json: bool, quiet: bool) -> int:
+def command(
+    model: Path, target: str, output: Path, toolchain: str, precision: str | None, as_json: bool, quiet: bool
+) -> int:
     """Make firmware for MODEL (.tflite): generated C, compiled and linked.
 
     The folder holds firmware.elf, .bin and .hex, and the sources, which compile by themselves (see its README).
@@ -32,8 +37,9 @@ def command(model: Path, target: str, output: Path, toolchain: str, as_json: boo
     out = context.output("build", as_json, quiet)
     board = context.load_target(target)
     with out.teller() as listener:
+        wanted = model if precision is None else pipeline.at_precision(model, int(precision))
         firmware = pipeline.build(
-            model, board, toolchain=toolchain, output=output, cache=context.cache_folder(), listener=listener
+            wanted, board, toolchain=toolchain, output=output, cache=context.cache_folder(), listener=listener
         )
     paths = {kind: output / f"firmware.{kind}" for kind in ("bin", "hex", "elf")} | {"sources": output}
     out.show(

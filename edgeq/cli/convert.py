@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from edgeq.cli import context
+from edgeq.errors import UsageError
+
+if TYPE_CHECKING:
+    from edgeq.target import Target
 
 _SUFFIXES = {"static_wi8_ai8": "int8"}
 
@@ -35,6 +40,12 @@ _SUFFIXES = {"static_wi8_ai8": "int8"}
     help="Weights and activations: static_wi8_ai8, static_wi8_ai16, static_wi4_ai8, dynamic_wi8_afp32, "
     "weight_only_wi8_afp32, weight_only_wi4_afp32 or float16.",
 )
+@click.option(
+    "--nested",
+    default="",
+    metavar="BITS",
+    help="One int8 file whose weights hold lower precisions in their highest bits: 8,4,2 or 8,4 or 8,2.",
+)
 @click.option("--io", type=click.Choice(["int8", "uint8", "int16", "float32"]), help="Ends  [default: the scheme's]")
 @click.option("--method", default="min-max", show_default=True, help="How activation ranges are chosen.")
 @click.option("--labels", metavar="SOURCE", help="Classes: a .npy, or a key of the .npz, for the accuracy.")
@@ -49,6 +60,7 @@ def command(
     data: str | None,
     output: Path | None,
     scheme: str,
+    nested: str,
     io: str | None,
     method: str,
     labels: str | None,
@@ -67,8 +79,9 @@ def command(
     own engine has no kernels for, the target's runtimes that do are named instead.
 
     \b
-    Example:
+    Examples:
       edgeq convert model.keras --target nucleo-l4r5zi --representative-data calib.npz -o model_int8.tflite
+      edgeq convert model.keras --target nucleo-l4r5zi --representative-data calib.npz --nested 8,4,2
     """
     from edgeq import pipeline
     from edgeq.files import require_writable, write_whole
@@ -78,8 +91,15 @@ def command(
 
     out = context.output("convert", as_json, quiet)
     board = context.load_target(target)
-    path = output or model.with_name(f"{model.stem}_{_SUFFIXES.get(scheme, scheme)}.tflite")
+    suffix = "nested" if nested else _SUFFIXES.get(scheme, scheme)
+    path = output or model.with_name(f"{model.stem}_{suffix}.tflite")
     require_writable(path)
+    if nested:
+        _refuse_other_schemes(scheme, allow_float)
+        choices = {
+            "io": io, "method": method, "labels": labels, "samples": samples, "seed": seed, "signature": signature
+        }  # fmt: skip
+        return _nested(out, model, board, path, data, nested, choices)
     with out.teller() as listener:
         made = pipeline.convert(
             model,
@@ -109,3 +129,50 @@ def command(
 
     out.show(text, lambda: {"output": str(path), **made.report.to_json(), "check": fit.to_json()})
     return 0 if fit.fits or elsewhere else 1
+
+
+def _refuse_other_schemes(scheme: str, allow_float: bool) -> None:
+    if scheme != "static_wi8_ai8" or allow_float:
+        raise UsageError(
+            "a nested model has int8 weights and activations throughout",
+            next_step="leave --scheme and --allow-float out, or --nested",
+        )
+
+
+def _bits(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(word) for word in text.split(","))
+    except ValueError:
+        raise UsageError(f"'{text}' are no precisions", next_step="give bits, the most first: --nested 8,4,2") from None
+
+
+def _nested(
+    out: context.Output, model: Path, board: Target, path: Path, data: str | None, bits: str, choices: dict[str, Any]
+) -> int:
+    """The command with --nested."""
+    from edgeq import pipeline
+    from edgeq.files import write_whole
+    from edgeq.pipeline.nested import convert_nested
+    from edgeq.report.fit import fit_text, headline
+    from edgeq.report.nested import nested_text
+
+    wanted = _bits(bits)
+    with out.teller() as listener:
+        made = convert_nested(
+            model,
+            representative_data=data,
+            precisions=wanted,
+            target=board,
+            cache=context.cache_folder(),
+            listener=listener,
+            **choices,
+        )
+    write_whole(path, made.tflite)
+    fit = pipeline.check(pipeline.Model(made.tflite, made.graph, str(path)), board)
+
+    def text(width: int, color: bool) -> str:
+        judged = f"{headline(fit)}\n" if fit.fits else fit_text(fit, width=width, color=color)
+        return f"{nested_text(made, str(path), width=width, color=color)}\n{judged}"
+
+    out.show(text, lambda: {"output": str(path), **made.to_json(), "check": fit.to_json()})
+    return 0 if fit.fits else 1

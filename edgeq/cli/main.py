@@ -31,6 +31,7 @@ COMMANDS = {
     "evaluate": "tell how right a model's answers are, on this computer or on a device",
     "check": "tell whether a model runs on a target, and what it takes there",
     "export": "write a model as source files for another runtime's project (tflm)",
+    "extract": "write one precision of a nested model as a .tflite of its own",
     "build": "make firmware: plain C, compiled and linked",
     "simulate": "run firmware on a virtual board",
     "flash": "write firmware onto a board, and verify it where that is possible",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -25,6 +27,11 @@ from edgeq.cli import context
     type=click.IntRange(0, 15),
     help="With --sim: of the flash, instead of the chip's at its clock; 0 is ideal memory.",
 )
+@click.option(
+    "--precision",
+    type=click.Choice(["8", "4", "2", "all"]),
+    help="Of a nested model: bits of the weights, or all in one table  [default: 8]",
+)
 @context.sample_options
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the JSON report to this file too.")
 @click.option("--trace", is_flag=True, help="Show what goes over the wire on stderr.")
@@ -37,6 +44,7 @@ def command(
     firmware: Path | None,
     hardware: bool | None,
     wait_states: int | None,
+    precision: str | None,
     data: str,
     samples: int,
     runs: int,
@@ -54,16 +62,20 @@ def command(
     Examples:
       edgeq profile model.tflite --target nucleo-l4r5zi --sim
       edgeq profile model.tflite --target nucleo-l4r5zi --port /dev/ttyACM0 --data test.npz --samples 50
+      edgeq profile model_nested.tflite --target nucleo-l4r5zi --sim --precision all
     """
     from edgeq import pipeline
     from edgeq.files import require_writable
+    from edgeq.pipeline.nested import profile_precisions
+    from edgeq.report.nested import precisions_text
     from edgeq.report.profile import profile_text
 
     if output is not None:
         require_writable(output)
     out = context.output("profile", as_json, quiet)
     with out.teller() as listener:
-        measured = pipeline.profile(
+        call: Any = partial(
+            pipeline.profile if precision != "all" else profile_precisions,
             model,
             context.load_target(target),
             port=port,
@@ -79,5 +91,14 @@ def command(
             trace=(lambda way, line: click.echo(f"{way} {line}", err=True)) if trace else None,
             listener=(lambda event: None) if trace else listener,
         )
-    out.show(lambda width, color: profile_text(measured, width=width, color=color), measured.to_json, output)
-    return 0 if measured.validation.passed else 1
+        several = call() if precision == "all" else (call(precision=int(precision or 0)),)
+    first = several[0]
+    if precision == "all":
+        out.show(
+            lambda width, color: precisions_text(several, width=width, color=color),
+            lambda: {"target": first.target, "precisions": [m.to_json() for m in several]},
+            output,
+        )
+    else:
+        out.show(lambda width, color: profile_text(first, width=width, color=color), first.to_json, output)
+    return 0 if all(m.validation.passed for m in several) else 1

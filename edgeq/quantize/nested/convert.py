@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -54,6 +55,16 @@ class NestedModel:
     evaluations: Mapping[int, Evaluation]
     layers: tuple[str, ...]
 
+    def to_json(self) -> dict[str, object]:
+        """The report as plain values, with each precision's evaluation."""
+        return {
+            **self.report.to_json(),
+            "nested": {
+                "precisions": [{"bits": bits, "evaluation": e.to_json()} for bits, e in self.evaluations.items()],
+                "layers": list(self.layers),
+            },
+        }
+
 
 def checked_precisions(precisions: Sequence[int]) -> tuple[int, ...]:
     """The same, falling.
@@ -83,6 +94,8 @@ def convert_nested(
     labels: object | None = None,
     samples: int | None = None,
     seed: int = 0,
+    signature: str = "",
+    cache: Path | None = None,
     listener: Listener = silent,
 ) -> NestedModel:
     """Make an int8 `.tflite` whose weights hold lower precisions in their highest bits.
@@ -92,14 +105,16 @@ def convert_nested(
         counted: the precisions that the weights are to be good at; all of them unless told.
         ends_too: the first and the last layer with weights have lower precisions too; they keep 8 bits otherwise, as
             depthwise convolutions do always.
-        source, representative_data, io, target, method, labels, samples, seed: as for `edgeq.quantize.convert`.
+        source, representative_data, io, target, method, labels, samples, seed, signature, cache: as for
+            `edgeq.quantize.convert`.
 
     Raises:
         UsageError: precisions that can't be nested.
         UnsupportedError: no layer that could have lower precisions; and see `edgeq.quantize.convert`.
     """
     wanted = checked_precisions(precisions)
-    model = source if isinstance(source, Model) else importers.load(source, listener)
+    told = importers.ImportOptions(signature, environments=cache)
+    model = source if isinstance(source, Model) else importers.load(source, listener, told)
     base = convert(
         model,
         representative_data=representative_data,
@@ -119,6 +134,7 @@ def convert_nested(
             where=model.source or model.name,
             next_step="include the first and the last layer, or convert with 8 bits alone",
         )
+    started = time.perf_counter()
     data = load_data(representative_data, model, labels=labels)
     parts = split(len(data), seed, samples)
     known = data.subset(parts.calibration[:: max(1, len(parts.calibration) // SAMPLES)][:SAMPLES])
@@ -131,8 +147,14 @@ def convert_nested(
             model, plain, tflite.parse(plain), held_back, held_back=parts.disjoint, listener=listener
         )
     graph = tflite.parse(made, "", model.name)
+    report = replace(
+        base.report,
+        quantized_bytes=len(made),
+        evaluation=evaluations[8],
+        seconds={**base.report.seconds, "nest": time.perf_counter() - started},
+    )
     names = tuple(graph.label(graph.ops[i]) for i in layers)
-    return NestedModel(made, graph, base.report, MappingProxyType(evaluations), names)
+    return NestedModel(made, graph, report, MappingProxyType(evaluations), names)
 
 
 def nested_layers(graph: Graph, ends_too: bool = False) -> tuple[int, ...]:
