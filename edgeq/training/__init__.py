@@ -1,0 +1,1 @@
+"""Training for integers: quantization-aware training, pruning, and what both export."""
