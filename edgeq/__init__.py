@@ -1,6 +1,7 @@
 """edgeq: take a trained network to the device it has to run on.
 
     edgeq.convert("model.keras", representative_data="calib.npz")     → QuantizedModel
+    edgeq.qat(model, representative_data=x)                           → Prepared (then fit, then convert)
     edgeq.check("model.tflite", "nucleo-l4r5zi")                      → FitReport
     edgeq.build("model.tflite", "nucleo-l4r5zi", output=Path("b"))    → Firmware
     edgeq.flash("b", "nucleo-l4r5zi")                                 → FlashResult
@@ -34,9 +35,11 @@ _PIPELINE = (
     "flash",
     "generate",
     "judge",
+    "load_qat",
     "load_target",
     "plan",
     "profile",
+    "qat",
     "read_model",
     "simulate",
     "survey",

@@ -12,9 +12,11 @@ from edgeq.pipeline import export as export
 from edgeq.pipeline import flash as flash
 from edgeq.pipeline import generate as generate
 from edgeq.pipeline import judge as judge
+from edgeq.pipeline import load_qat as load_qat
 from edgeq.pipeline import load_target as load_target
 from edgeq.pipeline import plan as plan
 from edgeq.pipeline import profile as profile
+from edgeq.pipeline import qat as qat
 from edgeq.pipeline import read_model as read_model
 from edgeq.pipeline import simulate as simulate
 from edgeq.pipeline import survey as survey

@@ -7,6 +7,7 @@
     image      → flash → FlashResult               (runners)
     device     → profile → Measurement             (measure)
     float and quantized Model → analyze → Analysis (quantize.sensitivity; `edgeq.pipeline.accuracy`)
+    Keras model → qat → Prepared → convert         (training; `edgeq.pipeline.training`)
     Model + labels → evaluate → AccuracyReport     (measure; `edgeq.pipeline.accuracy`)
 
 Nothing here prints or reads the environment; progress goes to a listener. Rooms are imported where they are
@@ -28,6 +29,8 @@ from edgeq.events import Listener, silent
 from edgeq.graph import Graph
 from edgeq.pipeline.accuracy import analyze as analyze
 from edgeq.pipeline.accuracy import evaluate as evaluate
+from edgeq.pipeline.training import load_qat as load_qat
+from edgeq.pipeline.training import qat as qat
 from edgeq.target import Target
 
 if TYPE_CHECKING:
@@ -115,9 +118,17 @@ def convert(
     cache: Path | None = None,
     listener: Listener = silent,
 ) -> QuantizedModel:
-    """Make a quantized `.tflite` of a trained network; see `edgeq.quantize.convert`."""
-    from edgeq import quantize
+    """Make a quantized `.tflite` of a trained network; see `edgeq.quantize.convert`.
 
+    What `edgeq.qat` prepared keeps the ranges that it learned; see `edgeq.training.conversion.convert`.
+    """
+    from edgeq import quantize
+    from edgeq.pipeline.training import convert_trained, is_prepared
+
+    if is_prepared(source):
+        return convert_trained(
+            source, representative_data, scheme, per_layer, io, target, labels, samples, listener
+        )  # fmt: skip
     return quantize.convert(
         source,
         representative_data=representative_data,

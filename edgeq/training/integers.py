@@ -2,8 +2,9 @@
 
 A tensor travels as `n`, integers (q − zero point) in float32, and its scale; the real value is n · scale. Sums of
 products of such n are exact in float32 up to 2^24, and are requantized in integers with the kernels' own rounding
-(gemmlowp's), so that layers with weights give the file's bytes. Gradients pass rounding unchanged (straight through) and stop where a value was
-clipped; the scale's own gradient is then that of learned step size quantization (Esser et al., 2020).
+(gemmlowp's), so that layers with weights give the file's bytes. Gradients pass rounding unchanged (straight through)
+and stop where a value was clipped; the scale's own gradient is then that of learned step size quantization (Esser et
+al., 2020).
 """
 
 from __future__ import annotations
@@ -70,9 +71,7 @@ def quantize(real: Any, parameters: Parameters) -> Value:
 def requantize(sums: Any, steps: tuple[Any, Any], parameters: Parameters, limit: str, exact: bool) -> Value:
     """A layer's int32 sums as the output's integers; exactly so, with the roundings of TensorFlow Lite's reference.
 
-    The multiplier is a 31-bit integer and a shift; the product is rounded twice, first to the multiplier's grid (halves
-    up), then by the shift (halves away from zero), as MultiplyByQuantizedMultiplier in 2.14 does it. The gradient is
-    that of `quantize`.
+    The gradient is that of `quantize`.
 
     Args:
         steps: scales of the input () and of the weights (channels,).
@@ -83,38 +82,37 @@ def requantize(sums: Any, steps: tuple[Any, Any], parameters: Parameters, limit:
     smooth = quantize(activated(sums * (steps[0] * steps[1]), limit), parameters)
     if not exact or parameters.high > 127.0:  # int16 kernels requantize in another way
         return smooth
-    wide = [tf.cast(tf.stop_gradient(s), tf.float64) for s in (*steps, parameters.scale)]
-    multiplier, shift = _multiplier(wide[0] * wide[1] / wide[2])
-    integers = tf.cast(_multiplied(tf.cast(tf.round(tf.stop_gradient(sums)), tf.int64), multiplier, shift), tf.float32)
+    factors = [tf.cast(tf.stop_gradient(s), tf.float64) for s in (*steps, parameters.scale)]
+    integers = tf.cast(rescaled(tf.round(tf.stop_gradient(sums)), factors[0] * factors[1] / factors[2]), tf.float32)
     least, most = parameters.low - parameters.zero, parameters.high - parameters.zero
     if limit != "NONE":
         least = tf.maximum(least, 0.0)
     if limit == "RELU6":
-        most = tf.minimum(most, tf.round(6.0 / tf.stop_gradient(parameters.scale)))
+        most = tf.minimum(most, round_away(6.0 / tf.stop_gradient(parameters.scale)))
     return Value(straight_through(smooth.n, tf.clip_by_value(integers, least, most)), parameters)
 
 
+def rescaled(sums: Any, factor: Any) -> Any:
+    """sums · factor, rounded as MultiplyByQuantizedMultiplier rounds it; integers in float64.
+
+    The multiplier is a 31-bit integer and a shift; the product is rounded twice, first to whole numbers (halves up),
+    then by the shift (halves away from zero), as 2.14 does it.
+    A product has up to 55 bits and float64 keeps 53, which matters only within 2^-28 of a tie.
+    """
+    multiplier, shift = _multiplier(factor)
+    high = tf.floor(tf.cast(sums, tf.float64) * (multiplier * 2.0 ** (tf.maximum(shift, 0.0) - 31.0)) + 0.5)
+    return tf.sign(high) * tf.floor(tf.abs(high) * 2.0 ** tf.minimum(shift, 0.0) + 0.5)
+
+
 def _multiplier(real: Any) -> tuple[Any, Any]:
-    """(a 31-bit integer, a shift): real = integer · 2^(shift − 31), as QuantizeMultiplier finds them."""
+    """(a 31-bit integer, a shift): real = integer · 2^(shift − 31), as QuantizeMultiplier finds them, in float64."""
     shift = tf.floor(tf.math.log(real) / tf.constant(math.log(2.0), tf.float64)) + 1.0
     shift += tf.cast(real >= 2.0**shift, tf.float64) - tf.cast(real < 2.0 ** (shift - 1.0), tf.float64)
     integer = round_away(real / 2.0**shift * 2.0**31)
     over = integer >= 2.0**31
-    integer = tf.where(over, integer / 2.0, integer)
-    shift = tf.where(over, shift + 1.0, shift)
+    integer, shift = tf.where(over, integer / 2.0, integer), tf.where(over, shift + 1.0, shift)
     none = shift < -31.0
-    nothing = tf.zeros_like(shift)
-    return tf.cast(tf.where(none, nothing, integer), tf.int64), tf.cast(tf.where(none, nothing, shift), tf.int64)
-
-
-def _multiplied(sums: Any, multiplier: Any, shift: Any) -> Any:
-    """sums · multiplier · 2^(shift − 31) with gemmlowp's two roundings, in int64."""
-    product = tf.bitwise.left_shift(sums, tf.maximum(shift, 0)) * multiplier
-    nudge = tf.where(product < 0, tf.constant(2**30 - 1, tf.int64), tf.constant(2**30, tf.int64))
-    high = tf.sign(product) * tf.bitwise.right_shift(tf.abs(product) + nudge, tf.constant(31, tf.int64))
-    right = tf.maximum(-shift, 0)
-    half = tf.bitwise.right_shift(tf.bitwise.left_shift(tf.ones_like(right), right), tf.ones_like(right))
-    return tf.sign(high) * tf.bitwise.right_shift(tf.abs(high) + half, right)
+    return tf.where(none, tf.zeros_like(shift), integer), tf.where(none, tf.zeros_like(shift), shift)
 
 
 def activated(x: Any, limit: str) -> Any:
@@ -155,5 +153,3 @@ def round_away(values: Any) -> Any:
 def scale_gradient(value: Any, factor: float) -> Any:
     """The same value with its gradient multiplied."""
     return value * factor + tf.stop_gradient(value * (1.0 - factor))
-
-

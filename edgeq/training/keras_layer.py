@@ -241,4 +241,3 @@ def load_weights(engine: _Engine, weights: Weights) -> None:
     """Set kernels and biases from a folded network's."""
     for name, values in weights.items():
         engine.variables[name].assign(values)
-

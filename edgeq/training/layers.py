@@ -304,7 +304,7 @@ def _window(layer: Any, size: Any) -> dict[str, Any]:
 
 
 def _pair(value: Any) -> list[int]:
-    return [int(value)] * 2 if np.isscalar(value) else [int(v) for v in value]
+    return [int(v) for v in value] if isinstance(value, list | tuple) else [int(value)] * 2
 
 
 def _kernel_and_bias(layer: Any, kernel: Any, channels: int) -> dict[str, Any]:

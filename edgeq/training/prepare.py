@@ -11,6 +11,7 @@ import numpy as np
 
 from edgeq import registry
 from edgeq.errors import ModelFileError, UsageError
+from edgeq.importers.detect import is_keras_model
 from edgeq.quantize.data import Dataset, Source, load_data
 from edgeq.quantize.methods import Range
 from edgeq.training.export import float_model
@@ -54,6 +55,14 @@ class Prepared:
     def ranges(self) -> dict[str, Range]:
         """The range of each tensor as it is now, by node; prescribed ones too."""
         return ranges_of(self.model)
+
+    def predict(self, arrays: Sequence[Array], batch: int = 256) -> list[Array]:
+        """Outputs for inputs in the network's order, each (samples, …): what the integer file gives, as real values."""
+        batches = [
+            flat(self.layer(_lone([a[at : at + batch] for a in arrays]), training=False))
+            for at in range(0, len(arrays[0]), batch)
+        ]
+        return [np.concatenate([np.asarray(b[place]) for b in batches]) for place in range(len(batches[0]))]
 
     def freeze_ranges(self, frozen: bool = True) -> None:
         """Ranges stay as they are from here on (or move again)."""
@@ -177,7 +186,9 @@ def is_prepared(source: object) -> bool:
     """Whether this is a Prepared, or a Keras model with a quantized network of edgeq inside; imports nothing."""
     if isinstance(source, Prepared):
         return True
-    return any(type(layer).__name__ == "QuantizedNetwork" for layer in getattr(source, "layers", None) or [])
+    return is_keras_model(source) and any(
+        type(layer).__name__ == "QuantizedNetwork" for layer in getattr(source, "layers", None) or []
+    )
 
 
 def quantized_layer(model: Any) -> Any:
@@ -221,9 +232,7 @@ def _checked(model: Any, where: str) -> Any:
 def _bits_of(scheme: str) -> Bits:
     known = {"static_wi8_ai8": Bits(8, 8), "static_wi8_ai16": Bits(8, 16), "static_wi4_ai8": Bits(4, 8)}
     if scheme not in known:
-        raise UsageError(
-            f"the scheme '{scheme}' can't be trained for", next_step=f"choose one of: {', '.join(known)}"
-        )
+        raise UsageError(f"the scheme '{scheme}' can't be trained for", next_step=f"choose one of: {', '.join(known)}")
     return known[scheme]
 
 
@@ -268,6 +277,10 @@ def _build(model: Any, plan: Plan, generation: str) -> Any:
     return keras.Model(
         _as_given(model, inputs), outputs if len(outputs) > 1 else outputs[0], name=f"{plan.network.name}_qat"
     )
+
+
+def _lone(values: list[Any]) -> Any:
+    return values if len(values) > 1 else values[0]
 
 
 def _as_given(model: Any, inputs: Sequence[Any]) -> Any:

@@ -138,7 +138,7 @@ class _Tracer:
             name = self._unique(str(layer.name))
             self.nodes.append(Node(name, "INPUT", (), self._shape(output, layer), layer=str(layer.name)))
             return [name]
-        inputs = [name for t in tensors if (name := self._known(t)) is not None]
+        inputs = [found for t in tensors if (found := self._known(t)) is not None]
         if is_keras_model(layer):
             return self._inside(layer, inputs)
         handler = handler_of(layer)
@@ -146,7 +146,11 @@ class _Tracer:
             raise self._unknown(layer)
         self._refuse_shared(layer)
         shapes = tuple(self._shape(t, layer) for t in tensors)
-        return [self._add(layer, handler(Call(layer, tuple(inputs), shapes, self._shape(output, layer), self._unique)), inputs)]
+        return [
+            self._add(
+                layer, handler(Call(layer, tuple(inputs), shapes, self._shape(output, layer), self._unique)), inputs
+            )
+        ]
 
     def _add(self, layer: Any, made: Sequence[Made], inputs: list[str]) -> str:
         last = inputs[0]
@@ -163,7 +167,7 @@ class _Tracer:
         _refuse_subclassed(model)
         if len(_uses(model)) > 1:
             raise self._shared(model)
-        scope = {id(t): name for t, name in zip(flat(model.inputs), inputs, strict=True)}
+        scope = {id(tensor): name for tensor, name in zip(flat(model.inputs), inputs, strict=True)}
         self._scopes.append(scope)
         try:
             return [self.value(tensor) for tensor in flat(model.outputs)]
