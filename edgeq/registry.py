@@ -50,6 +50,11 @@ RUNNERS: Mapping[str, Row] = {
     "virtual": Row("edgeq.runners.virtual:RUNNER", "simulate", ("unicorn", "capstone", "serial"), "a virtual board"),
     "pyocd": Row("edgeq.runners.pyocd:RUNNER", "device", ("pyocd",), "SWD debug probes through pyOCD"),
     "stlink-drive": Row("edgeq.runners.stlink_drive:RUNNER", "", (), "the drive that an ST-Link shows"),
+    "daplink-drive": Row("edgeq.runners.daplink_drive:RUNNER", "", (), "the drive that a DAPLink probe shows"),
+    "uf2": Row("edgeq.runners.uf2:RUNNER", "", (), "a bootloader's drive that takes UF2 files"),
+    "dfu": Row("edgeq.runners.dfu:RUNNER", "", (), "USB DFU through dfu-util"),
+    "stm32-uart": Row("edgeq.runners.stm32_uart:RUNNER", "device", ("serial",), "STM32 boot ROM over a UART"),
+    "bossac": Row("edgeq.runners.bossac:RUNNER", "device", ("serial",), "Arduino's touch at 1200 baud and bossac"),
 }
 
 

@@ -197,12 +197,18 @@ def sample_options(command: F) -> F:
 
 
 def flash_options(command: F) -> F:
-    """--runner, --device, --pack, --unlock."""
+    """--runner, --device, --pack, --allow-erase."""
     for option in (
-        click.option("--unlock", is_flag=True, help="Erase a locked chip to get in (pyocd)."),
+        click.option(
+            "--allow-erase",
+            is_flag=True,
+            help="Erase the whole chip where there is no other way (locked; DAPLink's drive; bossac).",
+        ),
         click.option("--pack", type=click.Path(path_type=Path), help="CMSIS-Pack for chips that pyOCD doesn't know."),
         click.option("--device", default="", metavar="ID", help="Which one, when several are there."),
-        click.option("--runner", default="", metavar="NAME", help="pyocd or stlink-drive  [default: what is there]"),
+        click.option(
+            "--runner", default="", metavar="NAME", help="One of the target's runners  [default: what is there]"
+        ),
     ):
         command = option(command)
     return command

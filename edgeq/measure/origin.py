@@ -14,7 +14,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from edgeq.errors import UsageError
-from edgeq.measure.port import holders, processes_with
+from edgeq.runners.port import holders, processes_with
 
 Provenance = Literal["measured", "simulated"]
 

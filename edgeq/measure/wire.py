@@ -15,7 +15,7 @@ from types import TracebackType
 
 from edgeq.errors import DeviceError, ProtocolError
 from edgeq.measure.frames import Frame
-from edgeq.measure.port import SerialLike, explain, open_port
+from edgeq.runners.port import SerialLike, explain, open_port
 
 # The device's command buffer in the MLPerf Tiny API (EE_CMD_SIZE), with the closing %.
 MAX_COMMAND_CHARS = 80
@@ -84,7 +84,7 @@ class Wire:
 
     @classmethod
     def open(cls, name: str, baud: int, trace: Callable[[str, str], None] | None = None) -> Wire:
-        """Open the port `name` (see `edgeq.measure.port.open_port` for what it raises)."""
+        """Open the port `name` (see `edgeq.runners.port.open_port` for what it raises)."""
         return cls(open_port(name, baud), name, trace)
 
     @property

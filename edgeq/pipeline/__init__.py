@@ -308,19 +308,23 @@ def flash(
     sim: bool = False,
     runner: str = "",
     device: str = "",
+    port: str = "",
+    hello: bool | None = None,
     options: FlashOptions | None = None,
     listener: Listener = silent,
 ) -> FlashResult:
-    """Write an image onto a board; see `edgeq.runners.select`.
+    """Write an image onto a board (see `edgeq.runners.select`), and ask the board which build it runs.
 
     Args:
         image: a file, the folder of a build, or a product of this library.
         sim: a virtual board that ends when this returns.
         runner, device: only these; the target's list and what is present decide otherwise.
+        port: the board's console; "" or "auto" finds it by the target's USB ids.
+        hello: False, don't ask; None, ask where the build is known and a console is found, and say so otherwise.
     """
     from edgeq.runners import select
     from edgeq.runners.contract import FlashOptions
-    from edgeq.runners.image import check_image, image_of
+    from edgeq.runners.image import check_image, image_of, manifest_of
 
     board, chosen = load_target(target), options or FlashOptions()
     board.require_firmware("flash")
@@ -329,7 +333,12 @@ def flash(
     found = image_of(image, board)
     check_image(found, board)
     choice = select.choose(board, runner=select.VIRTUAL if sim else runner, device=device, options=chosen)
-    return select.flash(found, board, choice, chosen, listener)
+    result = select.flash(found, board, choice, chosen, listener)
+    if hello is False or choice.runner.name == select.VIRTUAL:
+        return result
+    from edgeq.pipeline.flashing import greeted
+
+    return greeted(result, board, manifest_of(image), port, hello is True, listener)
 
 
 @contextmanager
@@ -484,11 +493,12 @@ def deploy(
             setting = _Setting(running.port, "simulated", flashed.device.title, running)
             measured = _measure(setting, read, board, firmware, wanted, None, listener)
         return Deployment(fit, firmware, flashed, measured)
-    flashed = flash(firmware, board, runner=runner, device=device, options=options, listener=listener)
+    # `profile` asks it what it runs.
+    flashed = flash(firmware, board, runner=runner, device=device, hello=False, options=options, listener=listener)
     if port in ("", "auto"):
         from edgeq.runners import ports
 
-        port = ports.wait_for_console(board, flashed.device.id).device
+        port = ports.wait_for_console(board, flashed.device.serial_number or flashed.device.id).device
     measured = profile(
         read, board, port=port, hardware=hardware, firmware=firmware, data=data, samples=samples, runs=runs,
         seed=seed, listener=listener,

@@ -36,15 +36,17 @@ class Device:
     """One device that a runner has found.
 
     Attributes:
-        id: what `--device` takes: a probe's serial number, a drive's folder.
+        id: what `--device` takes: a probe's serial number, a drive's folder, a port.
         title: what it calls itself.
         where: how it is attached.
+        serial_number: what USB calls it, by which it is found when it comes back; "" where that isn't known.
     """
 
     runner: str
     id: str
     title: str
     where: str
+    serial_number: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,12 +55,15 @@ class FlashOptions:
 
     Attributes:
         pack: a CMSIS-Pack file for chips that pyOCD doesn't know (pyocd).
-        unlock: whether a locked chip may be erased to get in (pyocd); never without being asked.
+        allow_erase: whether everything on the chip may be erased, where that is the only way in: a locked chip, or a
+            bootloader that can't do less. Never without being asked.
+        port: the serial port of the bootloader, or of the board that is to enter it ("" = found by USB id).
         frequency_hz: of the debug wire, 0 for the runner's own (pyocd).
     """
 
     pack: Path | None = None
-    unlock: bool = False
+    allow_erase: bool = False
+    port: str = ""
     frequency_hz: int = 0
 
 
@@ -71,6 +76,7 @@ class FlashResult:
         verification: how, or why not.
         seconds: how long it took.
         notices: what a reader should know, one sentence each.
+        answer: what the board said when it was asked which build it runs, "" if it wasn't.
     """
 
     device: Device
@@ -81,6 +87,7 @@ class FlashResult:
     reset: bool
     seconds: float
     notices: tuple[str, ...] = ()
+    answer: str = ""
 
     def to_json(self) -> dict[str, object]:
         """The body of `flash --json`."""
@@ -92,6 +99,7 @@ class FlashResult:
             "verified": self.verified,
             "verification": self.verification,
             "reset": self.reset,
+            "answer": self.answer,
             "seconds": round(self.seconds, 3),
             "notices": list(self.notices),
         }

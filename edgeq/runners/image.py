@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeq import registry
-from edgeq.errors import InputFileError
+from edgeq.codegen.tree import MANIFEST_NAME, Manifest
+from edgeq.errors import DeviceError, InputFileError
+from edgeq.events import Listener, Progress
 from edgeq.target import Memory, Target
 
 if TYPE_CHECKING:
@@ -71,6 +73,22 @@ def image_of(source: str | Path | Image | Firmware, target: Target) -> Image:
     return Image(source.base, source.image, source.manifest.model_name)
 
 
+def manifest_of(source: str | Path | Image | Firmware) -> Manifest | None:
+    """What is known of the build: of a product of the toolchains, or from the folder that `edgeq build` wrote."""
+    if isinstance(source, Image):
+        return None
+    if not isinstance(source, str | Path):
+        return source.manifest
+    path = Path(source)
+    if path.is_file() and path.stem != "firmware":
+        return None
+    try:
+        folder = path if path.is_dir() else path.parent
+        return Manifest.from_json((folder / MANIFEST_NAME).read_text("utf-8"))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def elf_of(source: str | Path | Image | Firmware) -> bytes:
     """The ELF with an image's names: the file itself, the one beside it, or the product's; b"" if there is none."""
     if isinstance(source, Image):
@@ -112,6 +130,29 @@ def check_image(image: Image, target: Target) -> None:
         raise _refused(f"its reset vector is {reset:#010x}, without the Thumb bit", image, target)
     if not image.base <= reset - 1 < end:
         raise _refused(f"its reset vector {reset:#010x} points outside the image", image, target)
+
+
+def compare(image: Image, offset: int, got: bytes, where: str, listener: Listener) -> None:
+    """Hold a piece that was read back against the image, and tell how far that has come.
+
+    Raises:
+        DeviceError: it differs; the address is told.
+    """
+    want = image.data[offset : offset + len(got)]
+    if got != want:
+        at = next(i for i, (g, w) in enumerate(zip(got, want, strict=False)) if g != w)
+        address = image.base + offset + at
+        raise DeviceError(
+            f"the flash does not hold what was written: at {address:#010x} it reads {got[at]:#04x} instead of "
+            f"{want[at]:#04x}" + (" (erased)" if set(got) == {ERASED} else ""),
+            where=where,
+            next_step="check write protection and the supply voltage, and that the chip is the one that the target "
+            "names; then flash it again",
+            address=address,
+            read=got[at],
+            expected=want[at],
+        )
+    listener(Progress("flash", offset + len(got), len(image.data), "bytes", "reading back"))
 
 
 def _refused(what: str, image: Image, target: Target) -> InputFileError:

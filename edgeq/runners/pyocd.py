@@ -18,7 +18,7 @@ from edgeq import registry
 from edgeq.errors import DeviceError, InputFileError, UnsupportedError
 from edgeq.events import Listener, Notice, Progress
 from edgeq.runners.contract import Capabilities, Device, FlashOptions, FlashResult
-from edgeq.runners.image import Image
+from edgeq.runners.image import Image, compare
 from edgeq.target import Target
 
 # pyOCD's names for "some Cortex-M": no memory map, so no flash.
@@ -120,7 +120,7 @@ class Pyocd:
         choices: dict[str, Any] = {
             "target_override": target.soc.pyocd_target,
             # nRF52's default unlocks a protected chip by erasing it.
-            "auto_unlock": options.unlock,
+            "auto_unlock": options.allow_erase,
             "hide_programming_progress": True,
             # pyOCD would change into another folder, read pyocd.yaml there and execute pyocd_user.py.
             "project_dir": os.getcwd(),  # noqa: PTH109
@@ -181,24 +181,10 @@ def _program(session: Any, image: Image, listener: Listener) -> None:
 
 
 def _compare(session: Any, image: Image, target: Target, listener: Listener) -> None:
-    total = len(image.data)
-    for offset in range(0, total, _READ_BYTES):
-        want = image.data[offset : offset + _READ_BYTES]
-        got = bytes(session.target.read_memory_block8(image.base + offset, len(want)))
-        if got != want:
-            at = next(i for i, (g, w) in enumerate(zip(got, want, strict=True)) if g != w)
-            address = image.base + offset + at
-            raise DeviceError(
-                f"the flash does not hold what was written: at {address:#010x} it reads {got[at]:#04x} "
-                f"instead of {want[at]:#04x}" + (" (erased)" if set(got) == {0xFF} else ""),
-                where=target.name,
-                next_step="pyOCD reported success; check write protection, the supply voltage, and that the "
-                "chip is the one that the target names",
-                address=address,
-                read=got[at],
-                expected=want[at],
-            )
-        listener(Progress("flash", min(offset + _READ_BYTES, total), total, "bytes", "reading back"))
+    for offset in range(0, len(image.data), _READ_BYTES):
+        count = min(_READ_BYTES, len(image.data) - offset)
+        got = bytes(session.target.read_memory_block8(image.base + offset, count))
+        compare(image, offset, got, target.name, listener)
 
 
 def _explained(failed: BaseException, target: Target, device: Device) -> DeviceError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgeq import registry
 from edgeq.errors import DeviceError, EdgeqError, MissingDependencyError, UnsupportedError, UsageError
@@ -44,7 +44,7 @@ def choose(target: Target, *, runner: str = "", device: str = "", options: Flash
         UsageError: the target has no such runner, or several devices are there.
         DeviceError: no device; what was looked for and where is listed.
     """
-    options = options or FlashOptions()
+    options = _with_port(options or FlashOptions(), device)
     if runner and runner not in target.board.runners:
         # An unknown name is told apart from one that doesn't suit the target.
         runner_named(runner)
@@ -100,6 +100,12 @@ def flash(
     if not choice.runner.capabilities.flash:
         raise UnsupportedError(f"'{choice.runner.name}' can't flash")
     return choice.runner.flash(image, target, choice.device, options or FlashOptions(), listener)
+
+
+def _with_port(options: FlashOptions, device: str) -> FlashOptions:
+    """A device that is named like a port is one, also where nothing lists it."""
+    port = device.startswith(("/dev/", "COM")) or "://" in device
+    return replace(options, port=device) if port and not options.port else options
 
 
 def _by_hand(target: Target) -> str:

@@ -76,6 +76,7 @@ class Memory:
         holds: what may lie there: "code", "weights", "arena", "data", "stack"; [] = edgeq leaves it alone.
         source: the documents that give base and size.
         erase_bytes: flash only: the smallest erasable piece.
+        sector_bytes: flash only, where those pieces differ in size: each one's, from the base on.
         attached: "core" = tightly coupled (ITCM, DTCM), "chip" = on the chip, "board" = beside it.
         wait_states: of reads at the highest clock, where that is one number; flash whose wait states depend on the
             clock has `flash_timing` instead.
@@ -90,6 +91,7 @@ class Memory:
     holds: tuple[MemoryUse, ...]
     source: str
     erase_bytes: int = 0
+    sector_bytes: tuple[int, ...] = ()
     attached: Literal["core", "chip", "board"] = "chip"
     wait_states: int | None = None
     needs_setup: bool = False
@@ -357,7 +359,10 @@ class FlashMethod:
         machine: QEMU's `-machine`.
     """
 
-    method: Literal["stlink-drive", "swd", "jlink", "uf2", "bossac", "dfu", "jlink-drive", "qemu", "ssh", "adb"]
+    method: Literal[
+        "stlink-drive", "daplink-drive", "swd", "jlink", "uf2", "bossac", "dfu", "stm32-uart", "jlink-drive",
+        "qemu", "ssh", "adb",
+    ]  # fmt: skip
     how: str
     source: str
     vendor_id: int = 0

@@ -127,6 +127,12 @@ def _regions(memories: tuple[Memory, ...], where: str) -> None:
             raise TargetFileError(
                 f"memory '{memory.name}' is flash and can't hold {', '.join(volatile)}", where=where, key="memory"
             )
+        if memory.sector_bytes and sum(memory.sector_bytes) != memory.size_bytes:
+            raise TargetFileError(
+                f"the sectors of '{memory.name}' are {sum(memory.sector_bytes)} bytes, it has {memory.size_bytes}",
+                where=where,
+                key="memory.sector_bytes",
+            )
     names = [m.name for m in memories]
     for name in names:
         if names.count(name) > 1:

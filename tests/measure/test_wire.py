@@ -10,8 +10,8 @@ import pytest
 from device_double import Behaviour, DeviceDouble, Firmware
 
 from edgeq.errors import DeviceError, PortError, ProtocolError, UsageError
-from edgeq.measure.port import open_port
 from edgeq.measure.wire import Wire
+from edgeq.runners.port import open_port
 
 
 def test_hello_names_the_device() -> None:
@@ -137,7 +137,7 @@ def test_a_port_without_permission(tmp_path: Path) -> None:
 
 
 def test_permission_is_recognised_by_its_number() -> None:
-    from edgeq.measure.port import explain
+    from edgeq.runners.port import explain
 
     error = explain("/dev/ttyACM0", PermissionError(13, "Permission denied"))
     assert error.facts["reason"] == "permission"

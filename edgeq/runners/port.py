@@ -42,11 +42,15 @@ class SerialLike(Protocol):
 WRITE_TIMEOUT_S = 5.0
 
 
-def open_port(name: str, baud: int) -> SerialLike:
+def open_port(name: str, baud: int, *, even_parity: bool = False, terminal_ready: bool = False) -> SerialLike:
     """Open a serial port, a pseudo-terminal or a pyserial URL (`socket://`, `rfc2217://`).
 
     The port is taken exclusively (two readers would each get half of the bytes), and DTR and RTS are low
     before it opens, because boards reset themselves on either edge.
+
+    Args:
+        even_parity: nine bits on the wire, as ST's boot ROMs want them; none otherwise.
+        terminal_ready: DTR high, for firmware on USB that only then talks, or notices the port being closed.
 
     Raises:
         MissingDependencyError: pyserial is not installed.
@@ -68,7 +72,9 @@ def open_port(name: str, baud: int) -> SerialLike:
             next_step="give a port such as /dev/ttyACM0 or socket://host:3333",
         ) from wrong
     port.write_timeout = WRITE_TIMEOUT_S
-    port.dtr = False
+    if even_parity:
+        port.parity = serial.PARITY_EVEN
+    port.dtr = terminal_ready
     port.rts = False
     if "://" not in name:
         port.exclusive = True

@@ -1,0 +1,45 @@
+"""After flashing: the board is asked which build it runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from edgeq.codegen.tree import Manifest
+from edgeq.errors import PortError, UsageError
+from edgeq.events import Listener, Progress
+from edgeq.runners.contract import FlashResult
+from edgeq.target import Target
+
+
+def greeted(
+    result: FlashResult, board: Target, manifest: Manifest | None, port: str, required: bool, listener: Listener
+) -> FlashResult:
+    """The result with the board's answer, or with a notice why it wasn't asked.
+
+    Args:
+        manifest: of the build that was flashed, None where it isn't known.
+        port: the board's console; "" or "auto" finds it by USB id and the device's serial number.
+        required: not being able to ask is an error.
+
+    Raises:
+        DeviceError: the board doesn't answer, or runs something else.
+    """
+    from edgeq.measure.hello import greet
+    from edgeq.runners import ports
+
+    if manifest is None:
+        told = "the board was not asked what it runs: no edgeq.json of a build lies beside the image"
+        if required:
+            raise UsageError(told, next_step="give the folder that `edgeq build -o` wrote")
+        return replace(result, notices=(*result.notices, told))
+    listener(Progress("flash", result.size_bytes, result.size_bytes, "bytes", "waiting for its answer"))
+    try:
+        if port in ("", "auto"):
+            serial = result.device.serial_number or result.device.id
+            port = ports.wait_for_console(board, serial, timeout_s=15.0 if required else 5.0).device
+        greeting = greet(port, board.board.console.baud, manifest)
+    except PortError as absent:
+        if required:
+            raise
+        return replace(result, notices=(*result.notices, f"the board was not asked what it runs: {absent.what}"))
+    return replace(result, answer=str(greeting))
