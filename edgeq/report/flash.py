@@ -12,7 +12,7 @@ from edgeq.units import Provenance, format_bytes
 
 def flash_text(result: FlashResult, target: str, *, width: int = 100, color: bool = False) -> str:
     """The report of `edgeq flash`."""
-    checked = "written and verified" if result.verified else "written, NOT read back"
+    checked = "written and verified" if result.verified else "written, NOT verified"
     if result.answer:
         checked += ", and it answers"
     rows: list[tuple[str, RenderableType, Provenance | None]] = [

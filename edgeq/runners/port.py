@@ -38,6 +38,12 @@ class SerialLike(Protocol):
         ...
 
 
+try:
+    from termios import error as _termios_error
+
+    _TERMINAL_ERRORS: tuple[type[Exception], ...] = (_termios_error,)
+except ImportError:  # Windows
+    _TERMINAL_ERRORS = ()
 # Seconds that one write may take: at 9600 baud a command of 80 characters needs 0.08 s.
 WRITE_TIMEOUT_S = 5.0
 
@@ -79,8 +85,13 @@ def open_port(name: str, baud: int, *, even_parity: bool = False, terminal_ready
     if "://" not in name:
         port.exclusive = True
     try:
-        port.open()
-    except (serial.SerialException, OSError, ValueError) as failed:
+        try:
+            port.open()
+        except _TERMINAL_ERRORS:
+            # A pseudo-terminal has no parity, and says so when nothing else about it changes.
+            port.parity = serial.PARITY_NONE
+            port.open()
+    except (serial.SerialException, OSError, ValueError, *_TERMINAL_ERRORS) as failed:
         raise explain(name, failed) from failed
     opened: SerialLike = port
     return opened

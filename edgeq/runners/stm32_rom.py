@@ -43,14 +43,14 @@ class BootRom:
         because their checksum is wrong or what they would write is refused.
         """
         self._empty()
-        for _ in range(PACKET_BYTES + 3):
-            self._write(bytes([SYNC]))
-            if self._read(1, 0.1 if _ else _ANSWER_S) in (bytes([ACK]), bytes([NACK])):
+        for count in (1, 1, PACKET_BYTES + 3, 1):
+            self._write(bytes([SYNC]) * count)
+            if self._read(1, _ANSWER_S) in (bytes([ACK]), bytes([NACK])):
                 break
         else:
             raise self._failed(
                 "no boot ROM answers",
-                "set BOOT0 high and reset the board, check that RX and TX are crossed, then try again",
+                "set BOOT0 high and reset the board, check that RX and TX are crossed, and flash it again",
             )
         self._empty()
         self._commands = frozenset(self._list(GET)[1:])
@@ -152,8 +152,9 @@ class BootRom:
     def _read(self, count: int, timeout_s: float) -> bytes:
         end, data = time.monotonic() + timeout_s, b""
         try:
+            # A read waits a tenth of a second at most. The port's timeout stays as it is: to change it is to set the
+            # parity again, which pseudo-terminals refuse.
             while len(data) < count and time.monotonic() < end:
-                self._port.timeout = max(0.001, min(end - time.monotonic(), 0.25))
                 data += self._port.read(count - len(data))
         except (OSError, TypeError) as failed:  # TypeError: pyserial's read of a port that was closed meanwhile
             raise self._gone(failed) from failed
