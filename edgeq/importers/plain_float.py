@@ -20,6 +20,7 @@ from edgeq.errors import UnsupportedError
 from edgeq.graph import DType, Graph, Op, Tensor
 from edgeq.importers.contract import Model
 from edgeq.importers.fold_shapes import fold_shapes
+from edgeq.importers.quantizable import slices_instead
 from edgeq.importers.verification import Verification
 from edgeq.tflite.objects import constant_buffer, pack, unpack
 
@@ -68,6 +69,7 @@ def plain_float(
     model.metadata = None
     if _had_open_batch(graph):
         notices += fold_shapes(model)
+    slices_instead(model)
     _one_signature(model, inputs, outputs)
     plain = pack(model)
     result = tflite.parse(plain, source, name)

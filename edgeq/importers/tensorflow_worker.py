@@ -101,7 +101,19 @@ def from_saved_model(folder: Path, wanted_signature: str = "") -> bytes:
     def infer(**inputs: Any) -> Any:
         return signature(**inputs)
 
-    return _convert(_traced(infer, **specs))
+    try:
+        return _convert(_traced(infer, **specs))
+    except WorkerError as refused:
+        if "TensorList" not in refused.detail:
+            raise
+        if not wanted_signature and (folder / "keras_metadata.pb").is_file():
+            return from_keras_object(_load_with_tf_keras(folder))  # saved by Keras 2, which can unroll it
+        raise WorkerError(
+            "unsupported",
+            "holds a recurrent layer as a loop over its time steps, which .tflite can't express",
+            "save the model itself with model.save('model.keras'): edgeq unrolls its recurrent layers then",
+            refused.detail,
+        ) from refused
 
 
 def _traced(function: Any, *specs: Any, **named: Any) -> Any:
@@ -122,7 +134,7 @@ def _convert(concrete: Any) -> bytes:
 
     try:
         # Frozen here: the converter doesn't find the variables of a Keras 3 model by itself.
-        frozen = convert_variables_to_constants_v2(concrete)
+        frozen = convert_variables_to_constants_v2(concrete, lower_control_flow=False)
         converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen], None)
         return bytes(converter.convert())
     except Exception as failed:  # ConverterError, but also ValueError and RuntimeError from its passes
@@ -157,14 +169,18 @@ def _unrolled(model: Any) -> Iterator[None]:
     flatten = getattr(model, "_flatten_layers", None)
     layers = list(flatten(recursive=True, include_self=False)) if flatten is not None else list(model.layers)
     recurrent = [layer for layer in layers if hasattr(layer, "unroll") and hasattr(layer, "cell")]
-    before = [layer.unroll for layer in recurrent]
+    # Keras 2 decided when the layer was made that a fused loop would do as well.
+    changes = {"unroll": True, "_could_use_gpu_kernel": False}
+    before = [{name: getattr(layer, name) for name in changes if hasattr(layer, name)} for layer in recurrent]
     try:
-        for layer in recurrent:
-            layer.unroll = True
+        for layer, old in zip(recurrent, before, strict=True):
+            for name in old:
+                setattr(layer, name, changes[name])
         yield
     finally:
-        for layer, unroll in zip(recurrent, before, strict=True):
-            layer.unroll = unroll
+        for layer, old in zip(recurrent, before, strict=True):
+            for name, value in old.items():
+                setattr(layer, name, value)
 
 
 def _input_names(tensors: Sequence[Any]) -> list[str]:
@@ -249,6 +265,8 @@ def _load_with_tf_keras(path: Path) -> Any:
 
 def _with_suffix(path: Path) -> str:
     """Keras goes by the suffix, edgeq by the content: a link with the right name, in the working folder."""
+    if path.is_dir():
+        return str(path)
     suffix = ".keras" if zipfile.is_zipfile(path) else ".h5"
     if path.suffix == suffix:
         return str(path)

@@ -11,8 +11,6 @@ import pytest
 
 from edgeq import importers, registry
 from edgeq.errors import ModelFileError, UnsupportedError
-from edgeq.events import silent
-from edgeq.importers.tensorflow_process import convert_in_subprocess
 from edgeq.quantize import convert
 from edgeq.quantize.calibration import FloatRunner
 
@@ -165,6 +163,8 @@ def test_the_reference_models_equal_their_published_float_files(shared: Path, na
 
 def test_a_worker_that_dies_is_reported(tmp_path: Path) -> None:
     from edgeq.errors import ToolError
+    from edgeq.importers.worker import ask
 
-    with pytest.raises(ToolError, match="ended without an answer"):
-        convert_in_subprocess("no such kind", tmp_path, silent)
+    with pytest.raises(ToolError, match="Nothing's process ended without an answer") as caught:
+        ask(Path(sys.executable), "no_such_worker", [], framework="Nothing", source=tmp_path, folder=tmp_path)
+    assert "no_such_worker" in str(caught.value)

@@ -62,6 +62,7 @@ _BROADCAST = (
     "SUB",
 )
 _REDUCTIONS = ("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD")
+_MAX_BROADCAST_RANK = 4  # what the integer kernels of TensorFlow Lite 2.14 and its microcontroller version can do
 
 
 @dataclass(frozen=True)
@@ -117,12 +118,10 @@ def broadcast(r: Rewriter, step: Step) -> bool:
     finest = [reshaped(v, _with_ones(choice.fine, shape, v.shape)) for v in operands]
     turned = [transposed(v, choice.axes) for v in finest if v is not None]
     memory = tuple(choice.fine[a] for a in choice.axes)
-    target = _plain_shape(r, turned, memory)
-    inputs = []
-    for view in turned:
-        elements = prod(view.shape)
-        wanted = target if elements == prod(memory) else (view.shape if target == memory else (1,) * len(target))
-        inputs.append(r.written_out(_same(reshaped(view, wanted))))
+    target, wanted = _shapes_to_compute_in(r, turned, memory)
+    if len(target) > max(_MAX_BROADCAST_RANK, len(shape)):
+        return False
+    inputs = [r.written_out(_same(reshaped(v, w))) for v, w in zip(turned, wanted, strict=True)]
     made = r.emit(step, inputs, target)
     back = transposed(_same(reshaped(whole(made, target), memory)), inverse(choice.axes))
     r.views[step.outputs[0]] = _same(reshaped(back, shape))
@@ -151,12 +150,24 @@ def _layout(r: Rewriter, operands: list[View], shape: Shape) -> _Choice | None:
     return best if best is not None and best.cost <= plain and len(best.fine) <= 6 else None
 
 
-def _plain_shape(r: Rewriter, operands: list[View], memory: Shape) -> Shape:
-    """The shape to compute in: a base's own where no axis is broadcast, so that nothing is reshaped."""
-    full = [v for v in operands if prod(v.shape) == prod(memory)]
-    if len(full) + sum(prod(v.shape) == 1 for v in operands) < len(operands):
-        return memory
-    return next((r.value_of(v).shape for v in full if not r.is_constant(v)), memory)
+def _shapes_to_compute_in(r: Rewriter, operands: list[View], memory: Shape) -> tuple[Shape, list[Shape]]:
+    """(the output's shape, each operand's): a base's own shape where no axis is broadcast, so that nothing is reshaped;
+    else `memory`, with neighbouring axes joined that no operand tells apart when there are many."""
+    full = [prod(v.shape) == prod(memory) for v in operands]
+    if all(f or prod(v.shape) == 1 for f, v in zip(full, operands, strict=True)):
+        bases = [r.value_of(v).shape for f, v in zip(full, operands, strict=True) if f and not r.is_constant(v)]
+        target = bases[0] if bases else memory
+        return target, [target if f else (1,) * len(target) for f in full]
+    shapes = [list(memory), *(list(v.shape) for v in operands)]
+    axis = 0
+    while len(shapes[0]) > _MAX_BROADCAST_RANK and axis + 1 < len(shapes[0]):
+        pairs = [(s[axis : axis + 2], shapes[0][axis : axis + 2]) for s in shapes]
+        if all(own == whole_pair or own == [1, 1] for own, whole_pair in pairs):
+            for s in shapes:
+                s[axis : axis + 2] = [s[axis] * s[axis + 1]]
+        else:
+            axis += 1
+    return tuple(shapes[0]), [tuple(s) for s in shapes[1:]]
 
 
 def along(r: Rewriter, step: Step) -> tuple[View, tuple[int, ...]] | None:
