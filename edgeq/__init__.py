@@ -39,9 +39,12 @@ _PIPELINE = (
     "load_target",
     "plan",
     "profile",
+    "prune",
     "qat",
     "read_model",
+    "remove_dead_channels",
     "simulate",
+    "sparsity",
     "survey",
 )
 _FROM = {"EdgeqError": "edgeq.errors", **dict.fromkeys(_PIPELINE, "edgeq.pipeline")}

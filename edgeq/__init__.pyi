@@ -16,9 +16,12 @@ from edgeq.pipeline import load_qat as load_qat
 from edgeq.pipeline import load_target as load_target
 from edgeq.pipeline import plan as plan
 from edgeq.pipeline import profile as profile
+from edgeq.pipeline import prune as prune
 from edgeq.pipeline import qat as qat
 from edgeq.pipeline import read_model as read_model
+from edgeq.pipeline import remove_dead_channels as remove_dead_channels
 from edgeq.pipeline import simulate as simulate
+from edgeq.pipeline import sparsity as sparsity
 from edgeq.pipeline import survey as survey
 
 __version__: str

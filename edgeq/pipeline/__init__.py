@@ -30,7 +30,10 @@ from edgeq.graph import Graph
 from edgeq.pipeline.accuracy import analyze as analyze
 from edgeq.pipeline.accuracy import evaluate as evaluate
 from edgeq.pipeline.training import load_qat as load_qat
+from edgeq.pipeline.training import prune as prune
 from edgeq.pipeline.training import qat as qat
+from edgeq.pipeline.training import remove_dead_channels as remove_dead_channels
+from edgeq.pipeline.training import sparsity as sparsity
 from edgeq.target import Target
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +10,13 @@ from edgeq.errors import UsageError
 from edgeq.events import Listener
 
 if TYPE_CHECKING:
+    from edgeq.pipeline import ModelLike
     from edgeq.quantize import EndType, QuantizedModel, Scheme
     from edgeq.target import Target
     from edgeq.training.prepare import Prepared, RangeLearning
+    from edgeq.training.pruning import Pruning
+    from edgeq.training.shrink import Shrunk
+    from edgeq.training.sparsity import SparsityReport
 
 
 def qat(
@@ -51,6 +55,47 @@ def load_qat(path: str | Path) -> Prepared:
     from edgeq.training import prepare
 
     return prepare.load_qat(path)
+
+
+def prune(
+    model: object,
+    *,
+    sparsity: float,
+    end_step: int,
+    begin_step: int = 0,
+    frequency: int = 20,
+    initial_sparsity: float = 0.0,
+    structured: bool = False,
+    skip: Sequence[str] = (),
+) -> Pruning:
+    """Prepare a model for magnitude pruning in its own `fit`; see `edgeq.training.pruning.prune`."""
+    from edgeq.training import pruning
+
+    return pruning.prune(
+        model,
+        sparsity=sparsity,
+        end_step=end_step,
+        begin_step=begin_step,
+        frequency=frequency,
+        initial_sparsity=initial_sparsity,
+        structured=structured,
+        skip=skip,
+    )
+
+
+def remove_dead_channels(model: object) -> Shrunk:
+    """A Keras model without channels that are always zero; see `edgeq.training.shrink.remove_dead_channels`."""
+    from edgeq.training import shrink
+
+    return shrink.remove_dead_channels(model)
+
+
+def sparsity(model: ModelLike) -> SparsityReport:
+    """The zeros of a `.tflite` and what they buy on edgeq's engine; see `edgeq.training.sparsity.sparsity`."""
+    from edgeq.pipeline import read_model
+    from edgeq.training.sparsity import sparsity as count
+
+    return count(read_model(model).graph)
 
 
 def is_prepared(source: object) -> bool:

@@ -275,7 +275,7 @@ def _build(model: Any, plan: Plan, generation: str) -> Any:
         for name, tensor in zip(plan.network.output_names, flat(made), strict=True)
     ]
     return keras.Model(
-        _as_given(model, inputs), outputs if len(outputs) > 1 else outputs[0], name=f"{plan.network.name}_qat"
+        as_given(model, inputs), outputs if len(outputs) > 1 else outputs[0], name=f"{plan.network.name}_qat"
     )
 
 
@@ -283,7 +283,7 @@ def _lone(values: list[Any]) -> Any:
     return values if len(values) > 1 else values[0]
 
 
-def _as_given(model: Any, inputs: Sequence[Any]) -> Any:
+def as_given(model: Any, inputs: Sequence[Any]) -> Any:
     """In the structure that the user's model takes: one tensor, a list or a dict."""
     structure = getattr(model, "_inputs_struct", None)  # Keras 3
     if structure is None:
