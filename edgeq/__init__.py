@@ -47,7 +47,11 @@ _PIPELINE = (
     "sparsity",
     "survey",
 )
-_FROM = {"EdgeqError": "edgeq.errors", **dict.fromkeys(_PIPELINE, "edgeq.pipeline")}
+_FROM = {
+    "EdgeqError": "edgeq.errors",
+    "PreparedFiles": "edgeq.quantize.preprocess",
+    **dict.fromkeys(_PIPELINE, "edgeq.pipeline"),
+}
 __all__ = ["__version__", *_FROM]
 
 

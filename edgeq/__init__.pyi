@@ -23,5 +23,6 @@ from edgeq.pipeline import remove_dead_channels as remove_dead_channels
 from edgeq.pipeline import simulate as simulate
 from edgeq.pipeline import sparsity as sparsity
 from edgeq.pipeline import survey as survey
+from edgeq.quantize.preprocess import PreparedFiles as PreparedFiles
 
 __version__: str

@@ -196,6 +196,31 @@ def sample_options(command: F) -> F:
     return command
 
 
+preprocess_option = click.option(
+    "--preprocess",
+    default="",
+    metavar="STEPS",
+    help="How images or .wav files of a folder become inputs: raw, unit, tf, mobilenet_v2, torch, caffe or mfcc, and "
+    "key=value,…: resize=96x96,crop=center,scale=1/255,mean=…,std=…,color=gray. See docs/data.md.",
+)
+
+
+def data_source(data: str | None, preprocess: str) -> Any:
+    """What `--data` and `--preprocess` name together.
+
+    Raises:
+        UsageError: --preprocess without data, or that means nothing.
+    """
+    if not preprocess:
+        return data
+    from edgeq.quantize.preprocess import PreparedFiles, parse
+
+    parse(preprocess)  # before the model is loaded
+    if data is None:
+        raise UsageError("--preprocess says how data are prepared, and there are none", next_step="add --data FOLDER")
+    return PreparedFiles(data, preprocess)
+
+
 def flash_options(command: F) -> F:
     """--runner, --device, --pack, --allow-erase."""
     for option in (

@@ -24,7 +24,7 @@ _SUFFIXES = {"static_wi8_ai8": "int8"}
     "--data",
     "data",
     metavar="SOURCE",
-    help="Typical inputs: .npz, .npy, a folder of .npy, or module:function of your own generator.",
+    help="Typical inputs: .npz, .npy, a folder of .npy, images or .wav, or module:function of your own generator.",
 )
 @click.option(
     "-o",
@@ -53,6 +53,7 @@ _SUFFIXES = {"static_wi8_ai8": "int8"}
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the split into calibration and held-back.")
 @click.option("--allow-float", is_flag=True, help="Accept operators that stay in float; they are listed.")
 @click.option("--signature", default="", metavar="NAME", help="Which one, of a SavedModel or .tflite with several.")
+@context.preprocess_option
 @context.common
 def command(
     model: Path,
@@ -68,6 +69,7 @@ def command(
     seed: int,
     allow_float: bool,
     signature: str,
+    preprocess: str,
     as_json: bool,
     quiet: bool,
 ) -> int:
@@ -94,16 +96,17 @@ def command(
     suffix = "nested" if nested else _SUFFIXES.get(scheme, scheme)
     path = output or model.with_name(f"{model.stem}_{suffix}.tflite")
     require_writable(path)
+    source = context.data_source(data, preprocess)
     if nested:
         _refuse_other_schemes(scheme, allow_float)
         choices = {
             "io": io, "method": method, "labels": labels, "samples": samples, "seed": seed, "signature": signature
         }  # fmt: skip
-        return _nested(out, model, board, path, data, nested, choices)
+        return _nested(out, model, board, path, source, nested, choices)
     with out.teller() as listener:
         made = pipeline.convert(
             model,
-            representative_data=data,
+            representative_data=source,
             scheme=scheme,
             io=io,  # type: ignore[arg-type]  # click.Choice holds exactly EndType's values
             target=board,
@@ -147,7 +150,7 @@ def _bits(text: str) -> tuple[int, ...]:
 
 
 def _nested(
-    out: context.Output, model: Path, board: Target, path: Path, data: str | None, bits: str, choices: dict[str, Any]
+    out: context.Output, model: Path, board: Target, path: Path, source: Any, bits: str, choices: dict[str, Any]
 ) -> int:
     """The command with --nested."""
     from edgeq import pipeline
@@ -160,7 +163,7 @@ def _nested(
     with out.teller() as listener:
         made = convert_nested(
             model,
-            representative_data=data,
+            representative_data=source,
             precisions=wanted,
             target=board,
             cache=context.cache_folder(),

@@ -42,6 +42,7 @@ from edgeq.cli import context
 @click.option("--samples", type=click.IntRange(min=0), default=0, help="So many at most, at random  [default: all]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of that choice, and of every bootstrap.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the JSON report to this file too.")
+@context.preprocess_option
 @context.common
 def command(
     model: Path,
@@ -58,6 +59,7 @@ def command(
     samples: int,
     seed: int,
     output: Path | None,
+    preprocess: str,
     as_json: bool,
     quiet: bool,
 ) -> int:
@@ -82,7 +84,7 @@ def command(
     with out.teller() as listener:
         report = pipeline.evaluate(
             model,
-            data=data,
+            data=context.data_source(data, preprocess),
             labels=labels,
             metric=metric or ("mse" if max_error is not None else ""),
             on=place,

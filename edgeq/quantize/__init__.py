@@ -3,6 +3,7 @@
 from edgeq.quantize.affine import dequantized, quantized
 from edgeq.quantize.conversion import convert
 from edgeq.quantize.data import Dataset, load_data
+from edgeq.quantize.preprocess import PreparedFiles
 from edgeq.quantize.products import (
     Accuracy,
     ConversionReport,
@@ -23,6 +24,7 @@ __all__ = [
     "Evaluation",
     "Leftover",
     "OutputError",
+    "PreparedFiles",
     "QuantizedModel",
     "Scheme",
     "convert",

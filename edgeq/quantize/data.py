@@ -16,10 +16,13 @@ from edgeq.graph import DType, Tensor
 from edgeq.importers import Model
 from edgeq.quantize.data_files import read_folder, read_npy, read_npz
 from edgeq.quantize.data_generator import collect, function_named
+from edgeq.quantize.data_prepared import read_prepared, unprepared, what_kind
+from edgeq.quantize.preprocess import PreparedFiles
 
 Array = npt.NDArray[Any]
-Source = str | Path | Array | Mapping[str, Any] | Iterable[Any] | Callable[[], Iterable[Any]]
-"""A path (.npz, .npy, folder), `module:function`, one array, arrays by name, or something that yields samples."""
+Source = str | Path | Array | Mapping[str, Any] | Iterable[Any] | Callable[[], Iterable[Any]] | PreparedFiles
+"""A path (.npz, .npy, folder), `module:function`, one array, arrays by name, something that yields samples, or files to
+be prepared."""
 
 LABEL_KEYS = ("y", "labels", "label")
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
@@ -75,9 +78,9 @@ def load_data(source: Source, model: Model, *, labels: object | None = None, lim
     Raises:
         DataError: no data, wrong shape, type, number or names, NaN or Inf; the message names sample and input.
     """
-    where, arrays, found_labels = _read(source, model, labels, limit)
-    tensors = [model.graph.tensors[i] for i in model.graph.inputs]
     notices: list[str] = []
+    where, arrays, found_labels = _read(source, model, labels, limit, notices)
+    tensors = [model.graph.tensors[i] for i in model.graph.inputs]
     fitted = []
     for name, tensor in zip(model.inputs, tensors, strict=True):
         array = _as_the_model_has_it(arrays[name], name, tensor, model.layouts.get(name), notices)
@@ -100,14 +103,21 @@ def load_data(source: Source, model: Model, *, labels: object | None = None, lim
 
 
 def _read(
-    source: Source, model: Model, labels: object | None, limit: int | None
+    source: Source, model: Model, labels: object | None, limit: int | None, notices: list[str]
 ) -> tuple[str, Mapping[str, Array], object | None]:
     """(where, arrays by input name, labels as given)."""
+    if isinstance(source, PreparedFiles):
+        samples, found_labels = read_prepared(source, model, limit, notices)
+        given = found_labels if labels is None else _label_file(labels)
+        return str(source.folder), {model.inputs[0]: samples}, given
     if isinstance(source, str | Path):
         path = Path(source)
         if isinstance(source, str) and _FUNCTION.fullmatch(source) and not path.exists():
             return source, collect(function_named(source), source, model, limit), _label_file(labels)
         if path.is_dir():
+            kind = what_kind(path)
+            if kind:
+                raise unprepared(path, kind)
             arrays, found = read_folder(path, model)
             return str(path), arrays, found if labels is None else _label_file(labels)
         if not path.exists():
