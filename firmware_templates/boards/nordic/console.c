@@ -25,19 +25,15 @@
 #define UARTE_TXD_MAXCNT    0x548u
 
 /* Product Specification, register BAUDRATE: only these, and they are not a formula's. */
-#if EDGEQ_CONSOLE_BAUD == 9600
-#define BAUDRATE 0x00275000u
-#elif EDGEQ_CONSOLE_BAUD == 115200
-#define BAUDRATE 0x01D60000u
-#elif EDGEQ_CONSOLE_BAUD == 230400
-#define BAUDRATE 0x03B00000u
-#elif EDGEQ_CONSOLE_BAUD == 460800
-#define BAUDRATE 0x07400000u
-#elif EDGEQ_CONSOLE_BAUD == 921600
-#define BAUDRATE 0x0F000000u
-#elif EDGEQ_CONSOLE_BAUD == 1000000
-#define BAUDRATE 0x10000000u
-#else
+#define BAUDRATE(baud) \
+    ((baud) == 9600u      ? 0x00275000u \
+     : (baud) == 115200u  ? 0x01D60000u \
+     : (baud) == 230400u  ? 0x03B00000u \
+     : (baud) == 460800u  ? 0x07400000u \
+     : (baud) == 921600u  ? 0x0F000000u \
+     : (baud) == 1000000u ? 0x10000000u \
+                          : 0u)
+#if BAUDRATE(EDGEQ_CONSOLE_BAUD) == 0u
 #error "the UARTE makes 9600, 115200, 230400, 460800, 921600 or 1000000 baud"
 #endif
 
@@ -55,7 +51,7 @@ void console_init(void) {
     GPIO(EDGEQ_CONSOLE_RX_PORT, GPIO_PIN_CNF + 4u * EDGEQ_CONSOLE_RX_PIN) = PIN_CNF_PULL_UP;
     UARTE(UARTE_PSEL_TXD) = PSEL(EDGEQ_CONSOLE_TX_PORT, EDGEQ_CONSOLE_TX_PIN);
     UARTE(UARTE_PSEL_RXD) = PSEL(EDGEQ_CONSOLE_RX_PORT, EDGEQ_CONSOLE_RX_PIN);
-    UARTE(UARTE_BAUDRATE) = BAUDRATE;
+    UARTE(UARTE_BAUDRATE) = BAUDRATE(EDGEQ_CONSOLE_BAUD);
     UARTE(UARTE_ENABLE) = UARTE_ENABLE_ENABLED;
     UARTE(UARTE_TXD_PTR) = (uint32_t)(uintptr_t)&sent;
     UARTE(UARTE_TXD_MAXCNT) = 1;
@@ -85,5 +81,17 @@ void board_put(uint8_t byte) {
     UARTE(UARTE_EVENTS_ENDTX) = 0;
     UARTE(UARTE_TASKS_STARTTX) = 1;
     while (UARTE(UARTE_EVENTS_ENDTX) == 0) {
+    }
+}
+
+/* Every byte needs its own interrupt: faster ones would leave too little time for it. */
+uint32_t board_max_baud(void) {
+    return 460800u;
+}
+
+void board_set_baud(uint32_t baud) { /* board_put() returns when its byte has left */
+    const uint32_t value = BAUDRATE(baud);
+    if (value != 0) {
+        UARTE(UARTE_BAUDRATE) = value;
     }
 }

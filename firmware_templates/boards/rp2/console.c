@@ -7,6 +7,7 @@
 #define UART(offset) REGISTER(EDGEQ_CONSOLE_BASE + (offset))
 #define UARTDR       0x00u
 #define UARTFR       0x18u
+#define UARTFR_BUSY        BIT(3)
 #define UARTFR_RXFE        BIT(4)
 #define UARTFR_TXFF        BIT(5)
 #define UARTIBRD     0x24u
@@ -26,17 +27,23 @@
 #define UART_INT_OVERRUN   BIT(10)
 
 /* 64 * clock / (16 * baud), rounded: whole part and 64ths. */
-#define BAUD_DIVISOR ((EDGEQ_CLOCK_HZ * 8u / EDGEQ_CONSOLE_BAUD + 1u) / 2u)
+#define BAUD_DIVISOR(baud) ((EDGEQ_CLOCK_HZ * 8u / (baud) + 1u) / 2u)
 #if EDGEQ_CLOCK_HZ > 500000000 || 16 * EDGEQ_CONSOLE_BAUD > EDGEQ_CLOCK_HZ || EDGEQ_CONSOLE_BAUD < 300
 #error "the UART doesn't make that many baud"
 #endif
 
-void console_init(void) {
-    out_of_reset(JOINED(RESETS_, EDGEQ_CONSOLE));
-    UART(UARTIBRD) = BAUD_DIVISOR / 64u;
-    UART(UARTFBRD) = BAUD_DIVISOR % 64u;
+static void set_speed(uint32_t baud) {
+    const uint32_t divisor = BAUD_DIVISOR(baud);
+    UART(UARTCR) = 0;
+    UART(UARTIBRD) = divisor / 64u;
+    UART(UARTFBRD) = divisor % 64u;
     UART(UARTLCR_H) = UARTLCR_H_FEN | UARTLCR_H_8_BITS; /* also what makes the two above count */
     UART(UARTCR) = UARTCR_UARTEN | UARTCR_TXE | UARTCR_RXE;
+}
+
+void console_init(void) {
+    out_of_reset(JOINED(RESETS_, EDGEQ_CONSOLE));
+    set_speed(EDGEQ_CONSOLE_BAUD);
     UART(UARTIFLS) = 0;
     UART(UARTIMSC) = UART_INT_RECEIVE | UART_INT_TIMEOUT;
     pin_function(EDGEQ_CONSOLE_TX_PIN, IO_FUNCTION_UART, 0);
@@ -54,4 +61,14 @@ void board_put(uint8_t byte) {
     while ((UART(UARTFR) & UARTFR_TXFF) != 0) {
     }
     UART(UARTDR) = byte;
+}
+
+uint32_t board_max_baud(void) {
+    return 921600u;
+}
+
+void board_set_baud(uint32_t baud) {
+    while ((UART(UARTFR) & UARTFR_BUSY) != 0) {
+    }
+    set_speed(baud);
 }

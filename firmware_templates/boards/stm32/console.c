@@ -30,19 +30,22 @@
 #define USART_CR1_RXNEIE   BIT(5)
 #define USART_ISR_ERRORS   (BIT(0) | BIT(1) | BIT(2) | BIT(3)) /* parity, framing, noise, overrun */
 #define USART_ISR_RXNE     BIT(5)
+#define USART_ISR_TC       BIT(6) /* the last bit has left */
 #define USART_ISR_TXE      BIT(7)
 
 #define CONSOLE_IS_LPUART1 1
 #if JOINED(CONSOLE_IS_, EDGEQ_CONSOLE)
 /* RM0432, "LPUART baud rate generation": BRR = 256 * clock / baud, here rounded to nearest; at least 0x300, at most
  * 20 bits. */
-#define BAUD_DIVISOR ((256u * (CONSOLE_HZ / 64u) + EDGEQ_CONSOLE_BAUD / 128u) / (EDGEQ_CONSOLE_BAUD / 64u))
+#define BAUD_DIVISOR(baud) ((256u * (CONSOLE_HZ / 64u) + (baud) / 128u) / ((baud) / 64u))
+#define MAX_BAUD (CONSOLE_HZ / 3u)
 #if 3 * EDGEQ_CONSOLE_BAUD > CONSOLE_HZ || EDGEQ_CONSOLE_BAUD < 4800 || EDGEQ_CONSOLE_BAUD % 64 != 0
 #error "an LPUART makes multiples of 64 baud, from 4800 up to a third of its clock"
 #endif
 #else
 /* RM0432, "USART baud rate generation": clock / baud with 16 samples a bit, at least 16 and at most 16 bits. */
-#define BAUD_DIVISOR ((CONSOLE_HZ + EDGEQ_CONSOLE_BAUD / 2u) / EDGEQ_CONSOLE_BAUD)
+#define BAUD_DIVISOR(baud) ((CONSOLE_HZ + (baud) / 2u) / (baud))
+#define MAX_BAUD (CONSOLE_HZ / 16u)
 #if 16 * EDGEQ_CONSOLE_BAUD > CONSOLE_HZ || CONSOLE_HZ / EDGEQ_CONSOLE_BAUD > 65535
 #error "the console's clock doesn't make that many baud"
 #endif
@@ -54,7 +57,7 @@ void console_init(void) {
     pin_alternate(EDGEQ_CONSOLE_RX_PORT, EDGEQ_CONSOLE_RX_PIN, EDGEQ_CONSOLE_FUNCTION, GPIO_PULL_UP);
     console_clock();
     clock_on(&REGISTER(RCC_BASE + EDGEQ_CONSOLE_CLOCK_REGISTER), BIT(EDGEQ_CONSOLE_CLOCK_BIT));
-    USART(USART_BRR) = BAUD_DIVISOR;
+    USART(USART_BRR) = BAUD_DIVISOR(EDGEQ_CONSOLE_BAUD);
 #ifdef USART_HAS_FIFO
     USART(USART_CR1) = USART_CR1_FIFOEN; /* may only change while UE is 0 */
 #endif
@@ -81,4 +84,33 @@ void board_put(uint8_t byte) {
     while ((USART(USART_ISR) & USART_ISR_TXE) == 0) {
     }
     USART(USART_TDR) = byte;
+}
+
+/* The fastest of the usual speeds that the divisor makes to 1 %: the clock may be another 1 % off, and 4 % garble. */
+uint32_t board_max_baud(void) {
+    static const uint32_t usual[] = {921600u, 460800u, 230400u};
+    for (unsigned i = 0; i < sizeof usual / sizeof usual[0]; ++i) {
+        const uint32_t baud = usual[i];
+        if (baud > MAX_BAUD) {
+            continue;
+        }
+#if JOINED(CONSOLE_IS_, EDGEQ_CONSOLE)
+        return baud; /* 256ths: always near enough */
+#else
+        const uint32_t made = BAUD_DIVISOR(baud) * baud;
+        const uint32_t off = made > CONSOLE_HZ ? made - CONSOLE_HZ : CONSOLE_HZ - made;
+        if (off * 100u <= CONSOLE_HZ) {
+            return baud;
+        }
+#endif
+    }
+    return 0;
+}
+
+void board_set_baud(uint32_t baud) {
+    while ((USART(USART_ISR) & USART_ISR_TC) == 0) {
+    }
+    USART(USART_CR1) &= ~USART_CR1_UE; /* BRR may only change while it is 0 */
+    USART(USART_BRR) = BAUD_DIVISOR(baud);
+    USART(USART_CR1) |= USART_CR1_UE;
 }
