@@ -9,13 +9,16 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from edgeq.cli.progress import Teller
 from edgeq.errors import UsageError
 from edgeq.target import Target
+
+if TYPE_CHECKING:
+    from edgeq.runners.names import Names
 
 F = TypeVar("F", bound=Callable[..., Any])
 _TARGETS_DIR = "edgeq.targets_dir"
@@ -88,6 +91,50 @@ def cache_folder() -> Path | None:
     """Where compiled objects are kept: EDGEQ_CACHE; the platform's own place without it."""
     value = os.environ.get("EDGEQ_CACHE", "")
     return Path(value) if value else None
+
+
+def names_file() -> Path:
+    """Where names of devices are kept: EDGEQ_DEVICES; in the user's configuration without it."""
+    value = os.environ.get("EDGEQ_DEVICES", "")
+    if value:
+        return Path(value)
+    home = os.environ.get("XDG_CONFIG_HOME", "")
+    return (Path(home) if home else Path.home() / ".config") / "edgeq" / "devices.toml"
+
+
+def device_names() -> Names:
+    """The names of devices in that file."""
+    from edgeq.runners.names import read
+
+    return read(names_file())
+
+
+def device_called(given: str) -> str:
+    """What `--device` means: the serial number of a device that has a name of one's own, else what was given."""
+    named = device_names().find(given) if given else None
+    return named.serial_number if named else given
+
+
+def port_called(given: str) -> str:
+    """What `--port` means: the serial port of a device that has a name of one's own, else what was given.
+
+    Raises:
+        PortError: that device has no port here.
+    """
+    named = device_names().find(given) if given else None
+    if named is None:
+        return given
+    from edgeq.runners.ports import port_of
+
+    return port_of(named.serial_number, given)
+
+
+def all_targets() -> list[Target]:
+    """Every target that there is, the user's own too."""
+    from edgeq import target as targets
+
+    folder = targets_folder()
+    return [targets.load(name, folder) for name in targets.names(folder)]
 
 
 def load_target(name: str) -> Target:

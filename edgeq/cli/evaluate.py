@@ -88,7 +88,7 @@ def command(
             labels=labels,
             metric=metric or ("mse" if max_error is not None else ""),
             on=place,
-            port=port,
+            port=context.port_called(port),
             sim=sim,
             hardware=hardware,
             float_model=float_model,

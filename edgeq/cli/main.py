@@ -38,6 +38,8 @@ COMMANDS = {
     "profile": "run a model on a device: outputs compared, latency, memory, energy",
     "deploy": "check, build, flash and profile in one",
     "targets": "list and show what edgeq builds for",
+    "devices": "tell what is plugged in, and what is in the way",
+    "monitor": "show what a board says, and type to it",
     "doctor": "tell what is installed, what is missing, and how to get it",
 }
 

@@ -78,7 +78,7 @@ def command(
             pipeline.profile if precision != "all" else profile_precisions,
             model,
             context.load_target(target),
-            port=port,
+            port=context.port_called(port),
             sim=sim,
             hardware=hardware,
             wait_states=wait_states,

@@ -74,6 +74,26 @@ def console_of(target: Target, ports: tuple[SerialPort, ...], serial_number: str
     )
 
 
+def port_of(serial_number: str, name: str, look: Callable[[], tuple[SerialPort, ...]] = present) -> str:
+    """The serial port of the device with that serial number.
+
+    Args:
+        name: what the user calls it, for the message.
+
+    Raises:
+        PortError: none or several.
+    """
+    found = [p.device for p in look() if p.serial_number.lower() == serial_number.lower()]
+    if len(found) == 1:
+        return found[0]
+    raise PortError(
+        f"'{name}' ({serial_number}) has "
+        + (f"{len(found)} serial ports: {', '.join(found)}" if found else "no serial port here"),
+        next_step="name one with --port" if found else "plug it in; `edgeq devices` shows what is here",
+        ports=found,
+    )
+
+
 def wait_for_console(
     target: Target,
     serial_number: str = "",

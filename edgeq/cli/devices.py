@@ -1,0 +1,123 @@
+"""edgeq devices"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import click
+
+from edgeq.cli import context
+
+if TYPE_CHECKING:
+    from edgeq.runners.attached import Attached
+    from edgeq.runners.names import Names
+
+_LOOK_EVERY_S = 1.0
+
+
+@click.group("devices", invoke_without_command=True)
+@context.targets_dir_option
+@click.option("--watch", is_flag=True, help="Go on, and tell what comes and goes; with --json, one object a change.")
+@context.common
+@click.pass_context
+def command(ctx: click.Context, watch: bool, as_json: bool, quiet: bool) -> int:
+    """Tell what is plugged in, which target it is, how it can be flashed, and what is in the way.
+
+    Exits with 1 when nothing is there.
+
+    \b
+    Examples:
+      edgeq devices
+      edgeq devices --watch
+      edgeq devices name bench-3 0672FF555185754867113245 --target nucleo-l4r5zi
+      edgeq flash build/ --target nucleo-l4r5zi --device bench-3
+    """
+    if ctx.invoked_subcommand is not None:
+        return 0
+    from edgeq.report.devices import devices_json, devices_text
+
+    found, names = _look()
+    if watch:
+        _watch(as_json, {a.where: a for a in found})
+    context.output("devices", as_json, quiet).show(
+        lambda width, color: devices_text(found, names, width=width, color=color), lambda: devices_json(found, names)
+    )
+    return 0 if found else 1
+
+
+@command.command("name")
+@click.argument("name")
+@click.argument("serial_number")
+@click.option("--target", default="", metavar="NAME", help="Which board it is, where its USB id doesn't tell.")
+@click.option("--note", default="", help="Whatever you want to remember.")
+@context.common
+def name_command(name: str, serial_number: str, target: str, note: str, as_json: bool, quiet: bool) -> int:
+    """Give the device with SERIAL_NUMBER (see `edgeq devices`) a NAME of your own.
+
+    \b
+    Example:
+      edgeq devices name bench-3 0672FF555185754867113245
+    """
+    from edgeq.runners.names import Named, add
+
+    if target:
+        context.load_target(target)
+    place = context.names_file()
+    add(place, Named(name, serial_number, target, note))
+    context.output("devices", as_json, quiet).show(
+        lambda width, color: f"{name} is {serial_number}; written to {place}\n",
+        lambda: {"name": name, "serial_number": serial_number, "target": target, "path": str(place)},
+    )
+    return 0
+
+
+@command.command("forget")
+@click.argument("name")
+@context.common
+def forget_command(name: str, as_json: bool, quiet: bool) -> int:
+    """Forget the NAME of a device.
+
+    \b
+    Example:
+      edgeq devices forget bench-3
+    """
+    from edgeq.runners.names import remove
+
+    place = context.names_file()
+    remove(place, name)
+    context.output("devices", as_json, quiet).show(
+        lambda width, color: f"{name} is forgotten\n", lambda: {"name": name, "path": str(place)}
+    )
+    return 0
+
+
+def _look() -> tuple[tuple[Attached, ...], Names]:
+    from edgeq.runners.attached import attached
+
+    names = context.device_names()
+    return attached(context.all_targets(), names), names
+
+
+def _watch(as_json: bool, before: Mapping[str, Attached]) -> None:
+    """Until it is interrupted."""
+    from edgeq.report.devices import change_text
+    from edgeq.report.json import document
+
+    def tell(came: bool, device: Attached) -> None:
+        body = {"change": "came" if came else "went", "device": device.to_json()}
+        click.echo(document("devices", body) if as_json else change_text(came, device), nl=False)
+
+    for device in before.values():
+        tell(True, device)
+    while True:
+        time.sleep(_LOOK_EVERY_S)
+        now = {a.where: a for a in _look()[0]}
+        for where, device in before.items():
+            if where not in now or now[where].serial_number != device.serial_number:
+                tell(False, device)
+        for where, device in now.items():
+            if where not in before or before[where] != device:
+                tell(True, device)
+        before = now
