@@ -39,6 +39,22 @@ IMPORTERS: Mapping[str, Row] = {
 
 CALIBRATIONS: Mapping[str, Row] = {
     "min-max": Row("edgeq.quantize.methods.min_max:METHOD", summary="the true minimum and maximum"),
+    "sample-percentile": Row(
+        "edgeq.quantize.methods.sample_percentile:METHOD", summary="the 90th percentile of the samples' own extremes"
+    ),
+    "percentile": Row("edgeq.quantize.methods.percentile:METHOD", summary="the 99.99th percentile of all values"),
+    "mse": Row("edgeq.quantize.methods.mse:METHOD", summary="the least mean squared error"),
+    "entropy": Row("edgeq.quantize.methods.entropy:METHOD", summary="the least loss of information, with a guard"),
+    "moving-average": Row(
+        "edgeq.quantize.methods.moving_average:METHOD", summary="a moving average of the samples' extremes"
+    ),
+}
+
+REPAIRS: Mapping[str, Row] = {
+    "cle": Row("edgeq.quantize.repairs.equalize:CLE", summary="channels rescaled by the weights around them"),
+    "activation-equalization": Row(
+        "edgeq.quantize.repairs.equalize:BY_ACTIVATION", summary="channels rescaled by the values they take"
+    ),
 }
 
 TOOLCHAINS: Mapping[str, Row] = {

@@ -15,10 +15,16 @@ from edgeq.graph import DType, Graph
 from edgeq.importers import Model
 from edgeq.quantize.data import Dataset
 from edgeq.quantize.methods import Method, Range
+from edgeq.quantize.statistics import Collector, Kind, Statistics
 
 
 def calibrate(model: Model, data: Dataset, method: Method, listener: Listener = silent) -> Mapping[int, Range]:
-    """The range of every float activation, by tensor index.
+    """The range of every float activation, by tensor index; raises as `collect` does."""
+    return method.ranges(collect(model, data, listener))
+
+
+def collect(model: Model, data: Dataset, listener: Listener = silent) -> Statistics:
+    """Statistics of every float activation, from which any method makes its ranges.
 
     Raises:
         DataError: a layer gives NaN or Inf; the message names sample, tensor and layer.
@@ -26,8 +32,9 @@ def calibrate(model: Model, data: Dataset, method: Method, listener: Listener = 
     """
     runner = FloatRunner(model, keep_all=True)
     watched = _activations(model.graph)
-    collector = method.start()
+    collector = Collector({i: _kind(model.graph, i) for i in watched})
     for index in range(len(data)):
+        collector.start_sample(data.numbers[index])
         runner.run(data.sample(index))
         for tensor in watched:
             values = runner.tensor(tensor)
@@ -36,7 +43,7 @@ def calibrate(model: Model, data: Dataset, method: Method, listener: Listener = 
             _refuse_non_finite(model.graph, tensor, values, data.numbers[index], data)
             collector.add(tensor, values)
         listener(Progress("calibrate", index + 1, len(data), "samples"))
-    return collector.ranges()
+    return collector.finish()
 
 
 class FloatRunner:
@@ -90,6 +97,10 @@ def _activations(graph: Graph) -> tuple[int, ...]:
     """Inputs, then what each operator writes, in execution order, so that the first NaN is the cause."""
     order = [*graph.inputs, *(index for op in graph.ops for index in op.outputs)]
     return tuple(dict.fromkeys(i for i in order if graph.tensors[i].dtype is DType.FLOAT32))
+
+
+def _kind(graph: Graph, tensor: int) -> Kind:
+    return "input" if tensor in graph.inputs else "output" if tensor in graph.outputs else "inner"
 
 
 def _refuse_non_finite(graph: Graph, tensor: int, values: npt.NDArray[np.float32], sample: int, data: Dataset) -> None:

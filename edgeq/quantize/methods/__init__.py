@@ -1,5 +1,5 @@
 """How a range is chosen from the values that calibration sees: one file and one registry row each."""
 
-from edgeq.quantize.methods.contract import Collector, Method, Range
+from edgeq.quantize.methods.contract import Method, Range
 
-__all__ = ["Collector", "Method", "Range"]
+__all__ = ["Method", "Range"]

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
+from edgeq.quantize.statistics import Statistics
 
 
 @dataclass(frozen=True)
@@ -18,22 +17,12 @@ class Range:
     high: float
 
 
-class Collector(Protocol):
-    """Sees every activation of every calibration sample, then names the ranges."""
-
-    def add(self, tensor: int, values: npt.NDArray[np.float32]) -> None:
-        """One tensor's finite values in one sample; called once per tensor and sample, in execution order."""
-
-    def ranges(self) -> Mapping[int, Range]:
-        """The range of every tensor seen, by tensor index."""
-
-
 class Method(Protocol):
-    """A row of `edgeq.registry.CALIBRATIONS`."""
+    """A row of `edgeq.registry.CALIBRATIONS`: statistics, collected once, in; ranges out."""
 
     @property
     def name(self) -> str:
         """As in the registry."""
 
-    def start(self) -> Collector:
-        """A collector for one model."""
+    def ranges(self, statistics: Statistics) -> Mapping[int, Range]:
+        """The range of every tensor seen, by tensor index."""

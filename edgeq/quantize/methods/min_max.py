@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
-from edgeq.quantize.methods.contract import Collector, Range
+from edgeq.quantize.methods.contract import Range
+from edgeq.quantize.statistics import Statistics
 
 
 @dataclass(frozen=True)
@@ -17,24 +15,9 @@ class MinMax:
 
     name: str = "min-max"
 
-    def start(self) -> Collector:
-        """A collector for one model."""
-        return _Extremes()
-
-
-class _Extremes:
-    def __init__(self) -> None:
-        self._seen: dict[int, Range] = {}
-
-    def add(self, tensor: int, values: npt.NDArray[np.float32]) -> None:
-        low, high = float(values.min()), float(values.max())
-        before = self._seen.get(tensor)
-        if before is not None:
-            low, high = min(low, before.low), max(high, before.high)
-        self._seen[tensor] = Range(low, high)
-
-    def ranges(self) -> Mapping[int, Range]:
-        return dict(self._seen)
+    def ranges(self, statistics: Statistics) -> Mapping[int, Range]:
+        """The exact extremes of each tensor."""
+        return {index: Range(seen.low, seen.high) for index, seen in statistics.tensors.items()}
 
 
 METHOD = MinMax()
