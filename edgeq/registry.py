@@ -51,9 +51,15 @@ CALIBRATIONS: Mapping[str, Row] = {
 }
 
 REPAIRS: Mapping[str, Row] = {
+    "batch-norm": Row("edgeq.quantize.repairs.batch_norm:METHOD", summary="MUL and ADD folded into the layer beside"),
     "cle": Row("edgeq.quantize.repairs.equalize:CLE", summary="channels rescaled by the weights around them"),
     "activation-equalization": Row(
         "edgeq.quantize.repairs.equalize:BY_ACTIVATION", summary="channels rescaled by the values they take"
+    ),
+    "weight-clipping": Row("edgeq.quantize.repairs.clipping:METHOD", summary="the widest weights clipped"),
+    "adaround": Row("edgeq.quantize.repairs.rounding:METHOD", summary="weights rounded as the layer's output wants it"),
+    "bias-correction": Row(
+        "edgeq.quantize.repairs.bias_correction:METHOD", summary="the mean error of rounded weights out of the bias"
     ),
 }
 

@@ -183,7 +183,9 @@ def digits_quantized(io: Any = "int8") -> Any:
 
     images, labels = digits()
     model = plain_float(digits_float_tflite(), name="digits", source="", kind="tflite")
-    return convert(model, representative_data=images[:200], labels=labels[:200], io=io)
+    return convert(
+        model, representative_data=images[:200], labels=labels[:200], io=io, calibration="min-max", repair="none"
+    )
 
 
 def dense_float_tflite(

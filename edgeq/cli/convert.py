@@ -47,7 +47,22 @@ _SUFFIXES = {"static_wi8_ai8": "int8"}
     help="One int8 file whose weights hold lower precisions in their highest bits: 8,4,2 or 8,4 or 8,2.",
 )
 @click.option("--io", type=click.Choice(["int8", "uint8", "int16", "float32"]), help="Ends  [default: the scheme's]")
-@click.option("--method", default="min-max", show_default=True, help="How activation ranges are chosen.")
+@click.option(
+    "--calibration",
+    default="auto",
+    show_default=True,
+    metavar="METHOD",
+    help="How activation ranges are chosen: min-max, sample-percentile, percentile, mse, entropy, moving-average, or "
+    "auto, which tries them.",
+)
+@click.option(
+    "--repair",
+    default="auto",
+    show_default=True,
+    metavar="NAMES",
+    help="What is done to the float model first: batch-norm, cle, activation-equalization, weight-clipping, adaround, "
+    "bias-correction (several with commas, in order), none, or auto, which keeps what helps.",
+)
 @click.option("--labels", metavar="SOURCE", help="Classes: a .npy, or a key of the .npz, for the accuracy.")
 @click.option("--samples", type=click.IntRange(min=1), help="Calibrate with so many at most  [default: 500]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the split into calibration and held-back.")
@@ -63,7 +78,8 @@ def command(
     scheme: str,
     nested: str,
     io: str | None,
-    method: str,
+    calibration: str,
+    repair: str,
     labels: str | None,
     samples: int | None,
     seed: int,
@@ -75,10 +91,11 @@ def command(
 ) -> int:
     """Make a quantized .tflite of MODEL: .keras, .h5, a SavedModel folder, .onnx, .pt2 or a float .tflite.
 
-    With an integer scheme the result is proved to be integer only. It is compared with the float model on data held
-    back from calibration. A scheme that nothing on the target can run is refused. Whether the model fits there is told
-    as well: exits with 1 when it doesn't, with the reason; the file is written all the same. Of a scheme that edgeq's
-    own engine has no kernels for, the target's runtimes that do are named instead.
+    Methods of calibration and repairs of the float model are tried, and what held-back samples prefer is kept, and
+    told. With an integer scheme the result is proved to be integer only. It is compared with the float model on data
+    held back from all of that. A scheme that nothing on the target can run is refused. Whether the model fits there
+    is told as well: exits with 1 when it doesn't, with the reason; the file is written all the same. Of a scheme that
+    edgeq's own engine has no kernels for, the target's runtimes that do are named instead.
 
     \b
     Examples:
@@ -100,7 +117,8 @@ def command(
     if nested:
         _refuse_other_schemes(scheme, allow_float)
         choices = {
-            "io": io, "method": method, "labels": labels, "samples": samples, "seed": seed, "signature": signature
+            "io": io, "calibration": calibration, "labels": labels, "samples": samples, "seed": seed,
+            "signature": signature,
         }  # fmt: skip
         return _nested(out, model, board, path, source, nested, choices)
     with out.teller() as listener:
@@ -110,7 +128,8 @@ def command(
             scheme=scheme,
             io=io,  # type: ignore[arg-type]  # click.Choice holds exactly EndType's values
             target=board,
-            method=method,
+            calibration=calibration,
+            repair=repair,
             labels=labels,
             samples=samples,
             seed=seed,

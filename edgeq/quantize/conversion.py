@@ -1,28 +1,27 @@
-"""The whole conversion: import, data, calibration, quantization, proof, evaluation."""
+"""The whole conversion: import, data, the choice of repairs and calibration, proof, evaluation."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
 
-from edgeq import importers, registry, tflite
+from edgeq import importers, registry
 from edgeq.errors import UnsupportedError, UsageError
 from edgeq.events import Event, Listener, Notice, silent
 from edgeq.graph import Graph
 from edgeq.importers import ImportOptions, Model
-from edgeq.quantize.calibration import calibrate
+from edgeq.quantize.choose import AUTO, NONE, Wishes, choose
 from edgeq.quantize.data import Dataset, Source, load_data
 from edgeq.quantize.evaluate import evaluate
 from edgeq.quantize.feasible import require_runnable
-from edgeq.quantize.methods import Method, Range
 from edgeq.quantize.products import ConversionReport, Leftover, QuantizedModel
 from edgeq.quantize.proof import float_leftovers
-from edgeq.quantize.ptq import QUANTIZER, end_type, quantize
-from edgeq.quantize.recipes import PerLayer
+from edgeq.quantize.ptq import QUANTIZER, end_type
+from edgeq.quantize.recipes import PerLayer, by_name
 from edgeq.quantize.schemes import DEFAULT, EndType, Scheme, scheme_named
+from edgeq.quantize.screening import Suspicion, odd_samples, screen
 from edgeq.quantize.split import MIN_TO_SPLIT, Split, split
 from edgeq.target import Target
 
@@ -35,7 +34,8 @@ def convert(
     per_layer: PerLayer | None = None,
     io: EndType | None = None,
     target: Target | None = None,
-    method: str = "min-max",
+    calibration: str = AUTO,
+    repair: str | Sequence[str] = AUTO,
     labels: object | None = None,
     samples: int | None = None,
     seed: int = 0,
@@ -55,7 +55,10 @@ def convert(
         per_layer: other schemes for single operators; see `edgeq.quantize.ptq.quantize`.
         io: type of the model's inputs and outputs; the scheme's own unless told.
         target: refuse schemes that it can't run.
-        method: how activation ranges are chosen: a name in `edgeq.registry.CALIBRATIONS`.
+        calibration: how activation ranges are chosen: a name in `edgeq.registry.CALIBRATIONS`, or "auto", which tries
+            them all.
+        repair: what is done to the float model first: names in `edgeq.registry.REPAIRS`, in order (or one string with
+            commas), "none", or "auto", which keeps what helps.
         labels: class per sample, for the accuracy in the report.
         samples: calibrate with so many at most (500 unless told).
         seed: of the random split into calibration and held-back samples.
@@ -71,7 +74,7 @@ def convert(
     """
     bits = scheme_named(scheme)
     ends = end_type(bits, io)
-    chosen = _checked_choices(representative_data, bits, method, samples)
+    _check_choices(representative_data, bits, calibration, samples)
     notices: list[str] = []
 
     def note(event: Event) -> None:
@@ -84,52 +87,87 @@ def convert(
         told = ImportOptions(signature, example_inputs, cache)
         model = source if isinstance(source, Model) else importers.load(source, note, told)
         runtimes = () if target is None else require_runnable(model, bits, target)
+    wishes = Wishes(bits, by_name(model.graph, per_layer), ends, calibration, repairs_named(repair))
+    found: tuple[Suspicion, ...] = ()
     data, parts = None, None
     with clock.stage("data"):
         if representative_data is not None:
             data = load_data(representative_data, model, labels=labels)
-            for text in data.notices:
+            parts = split(len(data), seed, samples, judging=wishes.judging)
+            found = screen(data)
+            for text in (*data.notices, *(s.text for s in found)):
                 note(Notice(text, "data"))
-            parts = split(len(data), seed, samples)
             _note_split(parts, data, note)
-    ranges: Mapping[int, Range] = {}
-    if bits.is_static:
-        assert data is not None and parts is not None
-        with clock.stage("calibrate"):
-            ranges = calibrate(model, data.subset(parts.calibration), chosen, note)
     with clock.stage("quantize"):
-        result = quantize(model, ranges, ends, scheme=bits, per_layer=per_layer)
-        graph = tflite.parse(result, "", model.name)
-        leftovers = float_leftovers(graph) if bits.is_static else ()
+        chosen = choose(model, *_parts(data, parts, bits, found), wishes, note)
+        leftovers = float_leftovers(chosen.graph) if bits.is_static else ()
         if leftovers and not allow_float:
-            raise _not_integer(model, graph, leftovers)
+            raise _not_integer(model, chosen.graph, leftovers)
     evaluation = None
     if data is not None and parts is not None:
         with clock.stage("evaluate"):
             held_back = data.subset(parts.held_back)
-            evaluation = evaluate(model, result, graph, held_back, held_back=parts.disjoint, listener=note)
+            evaluation = evaluate(model, chosen.data, chosen.graph, held_back, held_back=parts.disjoint, listener=note)
     report = ConversionReport(
         source=model.source,
         kind=model.kind,
         scheme=bits.name,
-        method=chosen.name,
+        chosen=chosen.chosen,
+        plain=chosen.plain,
+        candidates=chosen.candidates,
+        asked=(calibration, ",".join(wishes.repairs) or NONE if wishes.repairs is not None else AUTO),
+        suspicions=found,
         io=ends,
         runtimes=runtimes,
         seed=seed,
         calibration_samples=len(parts.calibration) if bits.is_static and parts is not None else 0,
+        judging_samples=len(parts.judging) if parts is not None else 0,
         float_bytes=len(model.tflite),
-        quantized_bytes=len(result),
+        quantized_bytes=len(chosen.data),
         float_weights_bytes=_constant_bytes(model.graph),
-        quantized_weights_bytes=_constant_bytes(graph),
+        quantized_weights_bytes=_constant_bytes(chosen.graph),
         evaluation=evaluation,
         leftovers=leftovers,
         seconds=clock.seconds(),
         notices=tuple(notices),
     )
-    return QuantizedModel(result, graph, report)
+    return QuantizedModel(chosen.data, chosen.graph, report)
 
 
-def _checked_choices(data: Source | None, scheme: Scheme, method: str, samples: int | None) -> Method:
+def repairs_named(repair: str | Sequence[str]) -> tuple[str, ...] | None:
+    """The repairs asked for; None for "auto", () for "none".
+
+    Raises:
+        UsageError: no such repair.
+    """
+    names = tuple(n.strip() for n in repair.split(",")) if isinstance(repair, str) else tuple(repair)
+    if names == (AUTO,):
+        return None
+    if names == (NONE,):
+        return ()
+    for name in names:
+        if name not in registry.REPAIRS:
+            known = ", ".join((AUTO, NONE, *registry.REPAIRS))
+            raise UsageError(f"there is no repair '{name}'", next_step=f"choose of: {known}", name=name)
+    return names
+
+
+def _parts(
+    data: Dataset | None, parts: Split | None, scheme: Scheme, found: tuple[Suspicion, ...]
+) -> tuple[Dataset | None, Dataset | None, Dataset | None]:
+    """The samples that calibrate, that repairs learn from, and that judge; those of a wrong scale only calibrate."""
+    if data is None or parts is None:
+        return None, None, None
+    odd = odd_samples(found)
+
+    def without(places: tuple[int, ...]) -> Dataset | None:
+        kept = [i for i in places if data.numbers[i] not in odd]
+        return data.subset(kept or places) if places else None
+
+    return data.subset(parts.calibration), without(parts.calibration), without(parts.judging)
+
+
+def _check_choices(data: Source | None, scheme: Scheme, calibration: str, samples: int | None) -> None:
     if data is None and scheme.is_static:
         raise UsageError(
             "conversion to integers needs representative data",
@@ -138,7 +176,8 @@ def _checked_choices(data: Source | None, scheme: Scheme, method: str, samples: 
     if samples is not None and samples < 1:
         raise UsageError(f"{samples} samples can't calibrate anything", next_step="give 1 or more")
     registry.require(QUANTIZER, "conversion")
-    return cast(Method, registry.load(registry.CALIBRATIONS, method, "calibration method"))
+    if calibration != AUTO:
+        registry.load(registry.CALIBRATIONS, calibration, "calibration method")
 
 
 def _note_split(parts: Split, data: Dataset, note: Listener) -> None:
@@ -150,12 +189,12 @@ def _note_split(parts: Split, data: Dataset, note: Listener) -> None:
                 "data",
             )
         )
-    unused = len(data) - len(set(parts.calibration) | set(parts.held_back))
+    unused = len(data) - len({*parts.calibration, *parts.judging, *parts.held_back})
     if unused:
         note(
             Notice(
-                f"{len(parts.calibration)} of {len(data)} samples calibrate, {len(parts.held_back)} judge; "
-                f"{unused} are not needed",
+                f"{len(parts.calibration)} of {len(data)} samples calibrate, {len(parts.judging)} judge, "
+                f"{len(parts.held_back)} are held back for the report; {unused} are not needed",
                 "data",
             )
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -70,9 +71,9 @@ def compare(
         actual.append(_run_quantized(reference, graph, data.sample(index)))
         listener(Progress("evaluate", index + 1, len(data), "samples"))
     choices = None
-    if _is_classifier(model.graph):
-        threshold = _is_binary(model.graph)
-        choices = _choices(expected, threshold), _choices(actual, threshold)
+    if is_classifier(model.graph):
+        threshold = is_binary(model.graph)
+        choices = choices_of(expected, threshold), choices_of(actual, threshold)
     return Evaluation(
         samples=len(data),
         held_back=held_back,
@@ -105,23 +106,24 @@ def _output_error(name: str, expected: _Outputs, actual: _Outputs) -> OutputErro
     return OutputError(name, sqnr, float(np.max(np.abs(error), initial=0.0)))
 
 
-def _is_classifier(graph: Graph) -> bool:
+def is_classifier(graph: Graph) -> bool:
     """One score per class in the first output; an output as long as an input is rather a reconstruction."""
     first = graph.tensors[graph.outputs[0]]
     if len(first.shape) != 2 or first.shape[0] != 1:
         return False
     if first.elements == 1:
-        return _is_binary(graph)
+        return is_binary(graph)
     return all(graph.tensors[i].elements != first.elements for i in graph.inputs)
 
 
-def _is_binary(graph: Graph) -> bool:
+def is_binary(graph: Graph) -> bool:
     """A single score that is a probability."""
     index = graph.outputs[0]
     return graph.tensors[index].elements == 1 and any(op.kind == "LOGISTIC" and index in op.outputs for op in graph.ops)
 
 
-def _choices(outputs: Sequence[_Outputs], threshold: bool) -> npt.NDArray[np.int64]:
+def choices_of(outputs: Sequence[Sequence[npt.NDArray[Any]]], threshold: bool) -> npt.NDArray[np.int64]:
+    """The class of each sample: the highest score of the first output, or whether its only one is above a half."""
     scores = np.stack([o[0].reshape(-1) for o in outputs])
     first: npt.NDArray[np.int64] = np.argmax(scores, axis=1).astype(np.int64)
     return (scores[:, 0] > 0.5).astype(np.int64) if threshold else first

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edgeq.graph import Graph
+from edgeq.quantize.candidates import Candidate
 from edgeq.quantize.schemes import SCHEMES, EndType
+from edgeq.quantize.screening import Suspicion
 
 
 @dataclass(frozen=True)
@@ -91,27 +93,37 @@ class ConversionReport:
     Attributes:
         source: the model's path, "" for an object; `kind` as in `edgeq.registry.IMPORTERS`.
         scheme: a name in `edgeq.quantize.schemes.SCHEMES`.
-        method: how ranges were chosen.
+        chosen: the repairs and the calibration, with their score.
+        plain: the score without repairs and with min-max, to compare; None where nothing was judged.
+        candidates: all that was tried, in that order.
+        asked: calibration and repairs as the user asked for them ("auto", or names).
+        suspicions: samples that look wrong.
         io: the type of the model's ends.
         runtimes: those of the target asked about that have kernels for the scheme; () when none was named.
         seed: of the split into calibration and held-back samples.
         calibration_samples: how many the ranges come from; 0 where activations stay in float.
+        judging_samples: how many candidates were compared on; 0 where nothing was left to decide.
         float_bytes, quantized_bytes: sizes of the two `.tflite` files.
         float_weights_bytes, quantized_weights_bytes: of these, constants.
         leftovers: float operators that could not be quantized; empty when the model is integer only.
         evaluation: None where there were no data.
-        seconds: wall time by stage: import, data, calibrate, quantize, evaluate.
+        seconds: wall time by stage: import, data, quantize (with calibration and all that is tried), evaluate.
         notices: what the user should know.
     """
 
     source: str
     kind: str
     scheme: str
-    method: str
+    chosen: Candidate
+    plain: Candidate | None
+    candidates: tuple[Candidate, ...]
+    asked: tuple[str, str]
+    suspicions: tuple[Suspicion, ...]
     io: EndType
     runtimes: tuple[str, ...]
     seed: int
     calibration_samples: int
+    judging_samples: int
     float_bytes: int
     quantized_bytes: int
     float_weights_bytes: int
@@ -132,7 +144,8 @@ class ConversionReport:
             "source": self.source,
             "kind": self.kind,
             "scheme": self.scheme,
-            "method": self.method,
+            "method": self.chosen.calibration,
+            "repairs": list(self.chosen.repairs),
             "io": self.io,
             "runtimes": list(self.runtimes),
             "seed": self.seed,
@@ -145,6 +158,14 @@ class ConversionReport:
                 "quantized_weights_bytes": self.quantized_weights_bytes,
             },
             "calibration": {"samples": self.calibration_samples},
+            "choice": {
+                "asked": {"calibration": self.asked[0], "repair": self.asked[1]},
+                "judging_samples": self.judging_samples,
+                "chosen": self.chosen.to_json(),
+                "plain": None if self.plain is None else self.plain.to_json(),
+                "candidates": [candidate.to_json() for candidate in self.candidates],
+            },
+            "suspicious_samples": [suspicion.to_json() for suspicion in self.suspicions],
             "evaluation": None if self.evaluation is None else self.evaluation.to_json(),
             "seconds": dict(self.seconds),
             "notices": list(self.notices),

@@ -10,7 +10,7 @@ from edgeq.errors import UsageError
 from edgeq.graph import Graph, Op
 from edgeq.quantize.schemes import Scheme, scheme_named
 
-PerLayer = Mapping[int | str, str | Scheme]
+PerLayer = Mapping[int, str | Scheme] | Mapping[str, str | Scheme] | Mapping[int | str, str | Scheme]
 """Layers by the operator's index or its output tensor's name in the float graph."""
 
 _FOUR_BIT = ("CONV_2D", "FULLY_CONNECTED")
@@ -36,6 +36,11 @@ def layer_schemes(graph: Graph, per_layer: PerLayer | None) -> Mapping[int, Sche
             )
         chosen[index] = scheme_named(name, layer=True)
     return chosen
+
+
+def by_name(graph: Graph, per_layer: PerLayer | None) -> Mapping[str, Scheme]:
+    """The same by the name of the operator's first output, which stays when operators are folded away."""
+    return {graph.output_of(graph.ops[i]).name: scheme for i, scheme in layer_schemes(graph, per_layer).items()}
 
 
 def recipe(graph: Graph, scheme: Scheme, layers: Mapping[int, Scheme], *, float_ends: bool) -> list[dict[str, Any]]:

@@ -45,16 +45,9 @@ class Histogram:
     @classmethod
     def of(cls, values: npt.NDArray[np.float32]) -> Histogram:
         """Of finite values."""
-        bits = np.ascontiguousarray(values, np.float32).reshape(-1).view(np.uint32)
-        keys = ((bits & np.uint32(0x7FFFFFFF)) >> np.uint32(23 - _MANTISSA_BITS)).astype(np.int32) - _FIRST_KEY
-        keys = np.clip(keys, -1, _BINS - 1) + 1
-        below = bits >> np.uint32(31) != 0
-        if below.any():
-            negative = np.bincount(keys[below], minlength=_BINS + 1)
-            positive = np.bincount(keys, minlength=_BINS + 1) - negative
-        else:
-            positive, negative = np.bincount(keys, minlength=_BINS + 1), np.zeros(_BINS + 1, np.int64)
-        return cls(positive[1:], negative[1:], int(positive[0] + negative[0]))
+        found = _Counts()
+        found.add(values)
+        return found.histogram()
 
     def merged(self, other: Histogram) -> Histogram:
         """Of both."""
@@ -73,6 +66,29 @@ class Histogram:
         found = np.concatenate([-middles[below], zero, middles[above]])
         counts = np.concatenate([self.negative[below], [self.zeros] if self.zeros else [], self.positive[above]])
         return found, counts.astype(np.int64)
+
+
+class _Counts:
+    """A histogram in the making."""
+
+    def __init__(self) -> None:
+        self.positive = np.zeros(_BINS, np.int64)
+        self.negative = np.zeros(_BINS, np.int64)
+        self.zeros = 0
+
+    def add(self, values: npt.NDArray[np.float32]) -> None:
+        # The upper half of a float32: sign, exponent and seven bits of mantissa.
+        keys = np.ascontiguousarray(values, "<f4").reshape(-1).view("<u2")[1::2]
+        counts = np.bincount(keys, minlength=1 << 16)
+        for store, half in ((self.positive, counts[: 1 << 15]), (self.negative, counts[1 << 15 :])):
+            inside = half[_FIRST_KEY : _FIRST_KEY + _BINS]
+            store += inside
+            large = int(half[_FIRST_KEY + _BINS :].sum())
+            store[-1] += large
+            self.zeros += int(half[:_FIRST_KEY].sum())
+
+    def histogram(self) -> Histogram:
+        return Histogram(self.positive, self.negative, self.zeros)
 
 
 def edges() -> Floats:
@@ -153,7 +169,7 @@ class Collector:
         self._low: dict[int, list[float]] = {}
         self._high: dict[int, list[float]] = {}
         self._extremes: dict[int, tuple[float, float]] = {}
-        self._histograms: dict[int, Histogram] = {}
+        self._counts: dict[int, _Counts] = {}
 
     def start_sample(self, number: int) -> None:
         """The values that follow are of sample `number`."""
@@ -178,8 +194,7 @@ class Collector:
                 kept[self._place] = value
             elif self._place is not None:
                 kept.append(value)
-        found = Histogram.of(values)
-        self._histograms[tensor] = self._histograms[tensor].merged(found) if tensor in self._histograms else found
+        self._counts.setdefault(tensor, _Counts()).add(values)
 
     def finish(self) -> Statistics:
         """What was seen."""
@@ -189,7 +204,7 @@ class Collector:
                 *self._extremes[index],
                 np.array(self._low[index], np.float32),
                 np.array(self._high[index], np.float32),
-                self._histograms[index],
+                self._counts[index].histogram(),
             )
             for index in self._extremes
         }

@@ -7,6 +7,8 @@ import math
 from rich.console import RenderableType
 from rich.text import Text
 
+from edgeq.quantize.candidates import Score
+from edgeq.quantize.choose import AUTO
 from edgeq.quantize.products import ConversionReport, Evaluation
 from edgeq.quantize.schemes import SCHEMES
 from edgeq.report.render import facts, listing, notices, to_text, verdict
@@ -50,9 +52,22 @@ def convert_text(report: ConversionReport, output: str, *, width: int = 100, col
 
 
 def _calibration(report: ConversionReport) -> list[_Row]:
-    if not report.calibration_samples:
-        return []
-    return [("calibration", f"{report.method} over {report.calibration_samples} samples, seed {report.seed}", None)]
+    rows: list[_Row] = []
+    if report.calibration_samples:
+        told = f"{report.chosen.calibration} over {report.calibration_samples} samples, seed {report.seed}"
+        rows.append(("calibration", told + (", chosen" if report.asked[0] == AUTO else ""), None))
+    repairs = ", ".join(report.chosen.repairs) or "none"
+    rows.append(("repairs", repairs + (", chosen" if report.asked[1] == AUTO else ""), None))
+    chosen, plain = report.chosen.score, report.plain.score if report.plain is not None else None
+    if chosen is not None and plain is not None:
+        told = f"{len(report.candidates)} candidates on {report.judging_samples} samples: {_score(chosen)} chosen"
+        way = "min-max alone" if report.calibration_samples else "nothing done"
+        rows.append(("choice", told + ("" if chosen is plain else f", {_score(plain)} with {way}"), None))
+    return rows
+
+
+def _score(score: Score) -> str:
+    return f"{score.mean_db:.1f} dB" + ("" if score.accuracy is None else f" (accuracy {score.accuracy:.3f})")
 
 
 def _evaluation(e: Evaluation) -> list[_Row]:

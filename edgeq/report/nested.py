@@ -18,11 +18,16 @@ from edgeq.units import format_bytes, format_duration_ms
 def nested_text(model: NestedModel, output: str, *, width: int = 100, color: bool = False) -> str:
     """The report of `edgeq convert --nested`. Figures are computed on this computer by the reference kernels."""
     report, first = model.report, model.evaluations[8]
+    method = report.chosen.calibration
     bits = ", ".join(map(str, model.evaluations))
     which = "held back from calibration" if first.held_back else "ALSO used for calibration"
     rows: list[tuple[str, RenderableType, None]] = [
         ("size", f"{format_bytes(report.float_bytes)} float → {format_bytes(report.quantized_bytes)}", None),
-        ("calibration", f"{report.method} over {report.calibration_samples} samples, seed {report.seed}", None),
+        (
+            "calibration",
+            f"{method} over {report.calibration_samples} samples, seed {report.seed}",
+            None,
+        ),
         ("evaluated on", f"{first.samples} samples {which}, with {first.reference}", None),
         ("layers", f"{len(model.layers)} have {bits} bits, the others 8: {'; '.join(model.layers)}", None),
         ("time", ", ".join(f"{stage} {s:.1f} s" for stage, s in report.seconds.items()), None),

@@ -14,6 +14,7 @@ from edgeq.events import Event, Listener, Notice, silent
 from edgeq.graph import DType, Graph
 from edgeq.importers import Model
 from edgeq.quantize import feasible
+from edgeq.quantize.candidates import Candidate
 from edgeq.quantize.data import Dataset, Source, load_data
 from edgeq.quantize.evaluate import compare
 from edgeq.quantize.methods import Range
@@ -30,6 +31,7 @@ from edgeq.training.prepare import Prepared, quantized_layer, ranges_of, trained
 from edgeq.training.trace import flat
 
 MAX_JUDGED = 1000
+LEARNED = "learned in training"
 _MOST_BIAS = 2.0**30
 
 
@@ -85,11 +87,16 @@ def convert(
         source="",
         kind=floats.kind,
         scheme=scheme.name,
-        method="learned in training",
+        chosen=Candidate((), LEARNED, None),
+        plain=None,
+        candidates=(),
+        asked=(LEARNED, "none"),
+        suspicions=(),
         io=ends,
         runtimes=runtimes,
         seed=0,
         calibration_samples=0 if prepared.data is None else len(prepared.data),
+        judging_samples=0,
         float_bytes=len(floats.tflite),
         quantized_bytes=len(data),
         float_weights_bytes=_constant_bytes(floats.graph),

@@ -90,7 +90,7 @@ def convert_nested(
     ends_too: bool = False,
     io: EndType | None = None,
     target: Target | None = None,
-    method: str = "min-max",
+    calibration: str = "auto",
     labels: object | None = None,
     samples: int | None = None,
     seed: int = 0,
@@ -105,7 +105,7 @@ def convert_nested(
         counted: the precisions that the weights are to be good at; all of them unless told.
         ends_too: the first and the last layer with weights have lower precisions too; they keep 8 bits otherwise, as
             depthwise convolutions do always.
-        source, representative_data, io, target, method, labels, samples, seed, signature, cache: as for
+        source, representative_data, io, target, calibration, labels, samples, seed, signature, cache: as for
             `edgeq.quantize.convert`.
 
     Raises:
@@ -120,7 +120,8 @@ def convert_nested(
         representative_data=representative_data,
         io=io,
         target=target,
-        method=method,
+        calibration=calibration,
+        repair="none",  # lower precisions are made of the float weights as they are
         labels=labels,
         samples=samples,
         seed=seed,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from edgeq.graph import Graph, Op
@@ -21,11 +21,13 @@ class Setting:
         data: typical samples; None where there are none.
         scheme: of the model.
         layers: other schemes, by the name of the operator's first output.
+        memo: what was measured on `data`, so that repairs which ask the same of one model measure once.
     """
 
     data: Dataset | None
     scheme: Scheme
     layers: Mapping[str, Scheme]
+    memo: dict[str, object] = field(default_factory=dict)
 
     def weight_bits(self, graph: Graph, op: Op) -> int:
         """How many bits the weights of `op` will have; 32 where they stay in float."""

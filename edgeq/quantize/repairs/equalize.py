@@ -44,7 +44,7 @@ class CrossLayerEqualization:
             made, read = np.full(net.count, -np.inf), np.full(net.count, -np.inf)
             for s in strengths:
                 s.note(logs, made, read)
-            step = _where_both(made, read, 0.25 * (made - read))
+            step = _half_way(made, read)
             logs += step
             if np.abs(step).max(initial=0.0) < 1e-3:
                 break
@@ -77,8 +77,12 @@ class ActivationEqualization:
         for layer in net.layers:
             if layer.kind != "DEPTHWISE_CONV_2D":
                 _Strengths.of(net, layer).note(np.zeros(net.count), np.full(net.count, -np.inf), read)
-        logs = np.where(np.isfinite(read), 0.5 * (width - read), width)
-        return rescaled(model, net, _centred(net, np.where(np.isfinite(width), logs, 0.0)))
+        seen, free = np.isfinite(width), np.isfinite(width) & ~np.isfinite(read)
+        logs = np.zeros(net.count)
+        logs[free] = width[free]
+        both = seen & ~free
+        logs[both] = 0.5 * (width[both] - read[both])
+        return rescaled(model, net, _centred(net, logs))
 
     def _widths(self, model: Model, setting: Setting, net: Channels) -> Floats:
         """The log2 of each channel's width."""
@@ -157,10 +161,12 @@ class _Strengths:
         np.maximum.at(read, self.into, now.max(axis=0))
 
 
-def _where_both(made: Floats, read: Floats, value: Floats) -> Floats:
-    with np.errstate(invalid="ignore"):
-        found = np.where(np.isfinite(made) & np.isfinite(read), value, 0.0)
-    found[FIXED] = 0.0
+def _half_way(made: Floats, read: Floats) -> Floats:
+    """A step of each factor's log towards where both sides are equally wide; none where one side is all zero."""
+    found = np.zeros(len(made))
+    both = np.isfinite(made) & np.isfinite(read)
+    both[FIXED] = False
+    found[both] = 0.25 * (made[both] - read[both])
     return found
 
 
