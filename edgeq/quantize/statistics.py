@@ -20,6 +20,7 @@ _MANTISSA_BITS = 7
 _LEAST_EXPONENT = -32  # magnitudes below 2**-32 count as zero, those above 2**32 as the largest bin
 _BINS = 64 << _MANTISSA_BITS
 _FIRST_KEY = (127 + _LEAST_EXPONENT) << _MANTISSA_BITS
+_WORTHWHILE = 1 << 17
 MAX_SAMPLES = 4096
 """How many samples' own extremes are kept; beyond that a random choice among all seen."""
 
@@ -69,25 +70,35 @@ class Histogram:
 
 
 class _Counts:
-    """A histogram in the making."""
+    """A histogram in the making. Values wait until there are enough of them for counting to be worth its start."""
 
     def __init__(self) -> None:
         self.positive = np.zeros(_BINS, np.int64)
         self.negative = np.zeros(_BINS, np.int64)
         self.zeros = 0
+        self.waiting: list[npt.NDArray[np.uint16]] = []
+        self.many = 0
 
     def add(self, values: npt.NDArray[np.float32]) -> None:
         # The upper half of a float32: sign, exponent and seven bits of mantissa.
-        keys = np.ascontiguousarray(values, "<f4").reshape(-1).view("<u2")[1::2]
-        counts = np.bincount(keys, minlength=1 << 16)
+        keys = np.ascontiguousarray(values, "<f4").reshape(-1).view("<u2")[1::2].copy()
+        self.waiting.append(keys)
+        self.many += keys.size
+        if self.many >= _WORTHWHILE:
+            self.count()
+
+    def count(self) -> None:
+        if not self.waiting:
+            return
+        counts = np.bincount(np.concatenate(self.waiting), minlength=1 << 16)
+        self.waiting, self.many = [], 0
         for store, half in ((self.positive, counts[: 1 << 15]), (self.negative, counts[1 << 15 :])):
-            inside = half[_FIRST_KEY : _FIRST_KEY + _BINS]
-            store += inside
-            large = int(half[_FIRST_KEY + _BINS :].sum())
-            store[-1] += large
+            store += half[_FIRST_KEY : _FIRST_KEY + _BINS]
+            store[-1] += int(half[_FIRST_KEY + _BINS :].sum())
             self.zeros += int(half[:_FIRST_KEY].sum())
 
     def histogram(self) -> Histogram:
+        self.count()
         return Histogram(self.positive, self.negative, self.zeros)
 
 
@@ -194,7 +205,9 @@ class Collector:
                 kept[self._place] = value
             elif self._place is not None:
                 kept.append(value)
-        self._counts.setdefault(tensor, _Counts()).add(values)
+        if tensor not in self._counts:
+            self._counts[tensor] = _Counts()
+        self._counts[tensor].add(values)
 
     def finish(self) -> Statistics:
         """What was seen."""
