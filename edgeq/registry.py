@@ -79,6 +79,20 @@ RUNNERS: Mapping[str, Row] = {
     "bossac": Row("edgeq.runners.bossac:RUNNER", "device", ("serial",), "Arduino's touch at 1200 baud and bossac"),
 }
 
+HOSTS: Mapping[str, Row] = {
+    "ssh": Row("edgeq.runners.hosts.ssh:connect", "remote", ("asyncssh",), "Linux computers over SSH"),
+    "adb": Row("edgeq.runners.hosts.adb:connect", "remote", ("adbutils",), "Android phones over adb"),
+}
+
+_COMPUTER = "edgeq.measure.computer.engines"
+ENGINES: Mapping[str, Row] = {
+    "edgeq": Row(f"{_COMPUTER}.own:run", "build", ("ziglang",), "edgeq's own C as a static program"),
+    "litert-xnnpack": Row(f"{_COMPUTER}.litert:XNNPACK", summary="LiteRT with XNNPACK, installed on the device"),
+    "litert": Row(f"{_COMPUTER}.litert:PLAIN", summary="LiteRT without delegates, installed on the device"),
+    "tflite-runtime-2.14": Row(f"{_COMPUTER}.litert:TFLITE_2_14", summary="tflite-runtime, installed on the device"),
+    "benchmark-model": Row(f"{_COMPUTER}.benchmark_model:run", summary="TensorFlow's benchmark_model, given by path"),
+}
+
 
 def load(table: Mapping[str, Row], name: str, kind: str) -> Any:
     """Import the backend `name` of `table`.

@@ -1,6 +1,15 @@
 """SourceTree: a graph as plain C, generated ahead of time, with everything around it that a board needs."""
 
-from edgeq.codegen.generate import generate, model_files
+from edgeq.codegen.generate import generate, generate_program, model_files
 from edgeq.codegen.tree import MANIFEST_NAME, Layer, Manifest, SourceTree, TensorInfo
 
-__all__ = ["MANIFEST_NAME", "Layer", "Manifest", "SourceTree", "TensorInfo", "generate", "model_files"]
+__all__ = [
+    "MANIFEST_NAME",
+    "Layer",
+    "Manifest",
+    "SourceTree",
+    "TensorInfo",
+    "generate",
+    "generate_program",
+    "model_files",
+]

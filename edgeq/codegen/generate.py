@@ -11,7 +11,7 @@ import jinja2
 import numpy as np
 
 from edgeq import resources
-from edgeq.codegen.project import build_files, firmware_files
+from edgeq.codegen.project import build_files, firmware_files, linux_files
 from edgeq.codegen.tree import Layer, Manifest, SourceTree, TensorInfo, build_id
 from edgeq.errors import UnsupportedError
 from edgeq.graph import DType, Tensor
@@ -43,6 +43,17 @@ def generate(program: Program, plan: MemoryPlan, target: Target) -> SourceTree:
     files = {**firmware_files(target, manifest), **model_files(program, plan, manifest)}
     told = replace(manifest, build=build_id(files))
     return SourceTree({**files, **build_files(told)}, told)
+
+
+def generate_program(program: Program, plan: MemoryPlan, target: Target) -> SourceTree:
+    """A model as a command-line program for a computer or phone: see `edgeq.codegen.project.linux_files`.
+
+    Raises:
+        UnsupportedError: a model's end has a type that the program can't carry.
+    """
+    manifest = _manifest(program, plan, target.name, target.clock_hz)
+    files = {**linux_files(), **model_files(program, plan, manifest)}
+    return SourceTree(files, replace(manifest, build=build_id(files)))
 
 
 def model_files(program: Program, plan: MemoryPlan, manifest: Manifest | None = None) -> dict[str, bytes]:
@@ -101,8 +112,8 @@ def _manifest(program: Program, plan: MemoryPlan, target: str, clock_hz: int) ->
         arena_bytes=plan.arena_bytes,
         weights_bytes=program.constant_bytes("weights"),
         macs=program.model_macs,
-        inputs=tuple(_info(graph.tensors[i]) for i in graph.inputs),
-        outputs=tuple(_info(graph.tensors[i]) for i in graph.outputs),
+        inputs=tuple(tensor_info(graph.tensors[i]) for i in graph.inputs),
+        outputs=tuple(tensor_info(graph.tensors[i]) for i in graph.outputs),
         layers=tuple(
             Layer(
                 index=step.op.index,
@@ -118,7 +129,12 @@ def _manifest(program: Program, plan: MemoryPlan, target: str, clock_hz: int) ->
     )
 
 
-def _info(tensor: Tensor) -> TensorInfo:
+def tensor_info(tensor: Tensor) -> TensorInfo:
+    """One of a model's ends, as the manifest tells it.
+
+    Raises:
+        UnsupportedError: of a type that neither firmware nor program can carry.
+    """
     if tensor.dtype not in _TYPE_CODES:
         raise UnsupportedError(
             f"tensor '{tensor.name}' at the model's end is {tensor.dtype.value}; the firmware carries "
@@ -149,7 +165,7 @@ class _End:
 
 
 def _end(tensor: Tensor, plan: MemoryPlan) -> _End:
-    info = _info(tensor)
+    info = tensor_info(tensor)
     return _End(
         c_name=info.name,
         size_bytes=info.size_bytes,

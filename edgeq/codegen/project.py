@@ -128,9 +128,10 @@ def build_files(manifest: Manifest) -> dict[str, bytes]:
 
 
 def linux_files() -> dict[str, bytes]:
-    """The files that make a command-line program of a model: its inputs' bytes in, its outputs' bytes out.
+    """The files that make a command-line program of a model: its inputs' bytes in, its outputs' bytes out, timed.
 
-    They go beside model.* and kernels/ in place of `firmware_files`; compile with `-std=gnu11 -I.` and a C library.
+    They go beside model.* and kernels/ in place of `firmware_files`; compile with `-std=gnu11 -I. -pthread` and a C
+    library.
     """
     return _folder(resources.folder("firmware_templates") / "linux")
 

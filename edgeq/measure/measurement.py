@@ -50,6 +50,21 @@ class Validation:
         """Whether the device computes what the reference does."""
         return self.bit_exact is True or (self.bit_exact is None and self.differing == 0)
 
+    def to_json(self) -> dict[str, object]:
+        """For the report."""
+        return {
+            "samples": self.samples,
+            "bit_exact": self.bit_exact,
+            "passed": self.passed,
+            "max_abs_diff": self.max_abs_diff,
+            "differing_elements": self.differing,
+            "elements": self.elements,
+            "compared": self.compared,
+            "first_difference": self.first_difference,
+            "reference": self.reference,
+            "inputs": self.inputs,
+        }
+
 
 @dataclass(frozen=True)
 class LayerTime:
@@ -145,7 +160,7 @@ class Measurement:
                 "verified_on_device": self.model_verified,
                 **({"precision_bits": self.precision} if self.precision else {}),
             },
-            "validation": self._validation_json(),
+            "validation": self.validation.to_json(),
             "latency": self._latency_json(),
             "layers": [
                 {
@@ -169,21 +184,6 @@ class Measurement:
                 "tolerance_percent": self.energy.tolerance_percent,
             },
             "notices": list(self.notices),
-        }
-
-    def _validation_json(self) -> dict[str, object]:
-        v = self.validation
-        return {
-            "samples": v.samples,
-            "bit_exact": v.bit_exact,
-            "passed": v.passed,
-            "max_abs_diff": v.max_abs_diff,
-            "differing_elements": v.differing,
-            "elements": v.elements,
-            "compared": v.compared,
-            "first_difference": v.first_difference,
-            "reference": v.reference,
-            "inputs": v.inputs,
         }
 
     def _latency_json(self) -> dict[str, object]:

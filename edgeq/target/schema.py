@@ -406,6 +406,8 @@ class System:
         app_ram_source: how it came about.
         source: of the rest.
         os_version: the version that the device is sold with, or the oldest supported.
+        model_pattern: a regular expression for all of what the device calls itself: /proc/device-tree/model, or
+            Android's ro.product.manufacturer and ro.product.model. "" where any will do.
     """
 
     os: Literal["linux", "android"]
@@ -416,6 +418,7 @@ class System:
     app_ram_source: str
     source: str
     os_version: str = ""
+    model_pattern: str = ""
 
 
 @dataclass(frozen=True)

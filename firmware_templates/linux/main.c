@@ -1,13 +1,24 @@
-/* A model as a program: reads its inputs' bytes from standard input (or the file named first), writes its outputs'
- * bytes to standard output. As many inferences as there are whole inputs; each input is all of the model's input
- * tensors in order, as they are (int8 for an int8 model), and so is each output.
+/* A model as a program for Linux, Android and the like.
  *
- * The same model.c and kernels as on a microcontroller: cc -std=c11 -O2 -I. -o model with this file, model.c
- * and what is in kernels/. */
+ *     model [INPUT]                                           run it
+ *     model --profile REPORT [options] INPUT                  run it, then time it
+ *
+ * Reads its inputs' bytes from INPUT (standard input without one), writes its outputs' bytes to standard output. As
+ * many inferences as there are whole inputs; each input is all of the model's input tensors in order, as they are
+ * (int8 for an int8 model), and so is each output.
+ *
+ * With --profile, inferences of the first input are then timed and REPORT is written: see profile.h.
+ *
+ * The same model.c and kernels as on a microcontroller: cc -std=gnu11 -O2 -I. -pthread -o model with the files
+ * of this folder, model.c and what is in kernels/. Exit codes: 0; 2 wrong use; 3 an input that ends in the middle;
+ * 5 a file that can't be read or written. */
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "model.h"
+#include "profile.h"
 
 static uint8_t arena[MODEL_ARENA_BYTES] __attribute__((aligned(16)));
 
@@ -33,15 +44,8 @@ static int write_outputs(FILE *stream) {
     return 1;
 }
 
-int main(int argc, char **argv) {
-    FILE *stream = stdin;
-    if (argc > 1) {
-        stream = fopen(argv[1], "rb");
-        if (stream == NULL) {
-            perror(argv[1]);
-            return 2;
-        }
-    }
+/* Every input of the stream through the model. Returns an exit code. */
+static int run_all(FILE *stream) {
     for (;;) {
         const int state = read_inputs(stream);
         if (state < 0) {
@@ -57,4 +61,69 @@ int main(int argc, char **argv) {
             return 5;
         }
     }
+}
+
+static int wrong_use(const char *what) {
+    fprintf(stderr, "%s: what is '%s'? model [--profile REPORT [--warmup N] [--runs N] [--seconds S] [--layer-runs N] "
+                    "[--idle-seconds S] [--sensor FILE]... ] [INPUT]\n", MODEL_NAME, what);
+    return 2;
+}
+
+/* A number after an option, whole and not negative; -1 for anything else. */
+static long number(const char *text) {
+    char *end = NULL;
+    const long value = text != NULL ? strtol(text, &end, 10) : -1;
+    return text != NULL && end != text && *end == '\0' && value >= 0 ? value : -1;
+}
+
+int main(int argc, char **argv) {
+    profile_options options = {.report = NULL, .warmup = 10, .runs = 50, .layer_runs = 10};
+    const struct {
+        const char *name;
+        long *value;
+    } numbers[] = {{"--warmup", &options.warmup}, {"--runs", &options.runs}, {"--seconds", &options.seconds},
+                   {"--layer-runs", &options.layer_runs}, {"--idle-seconds", &options.idle_seconds}};
+    const char *input = NULL;
+    for (int i = 1; i < argc; ++i) {
+        const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+        size_t found = 0;
+        while (found < sizeof numbers / sizeof numbers[0] && strcmp(argv[i], numbers[found].name) != 0) {
+            ++found;
+        }
+        if (found < sizeof numbers / sizeof numbers[0]) {
+            *numbers[found].value = number(value);
+            if (*numbers[found].value < 0) {
+                return wrong_use(argv[i]);
+            }
+            ++i;
+        } else if (strcmp(argv[i], "--profile") == 0 && value != NULL) {
+            options.report = value;
+            ++i;
+        } else if (strcmp(argv[i], "--sensor") == 0 && value != NULL && options.sensors < PROFILE_SENSORS) {
+            options.sensor[options.sensors++] = value;
+            ++i;
+        } else if (input == NULL && strncmp(argv[i], "--", 2) != 0) {
+            input = argv[i];
+        } else {
+            return wrong_use(argv[i]);
+        }
+    }
+    if (options.report != NULL && input == NULL) {
+        return wrong_use("--profile without an INPUT file");
+    }
+    FILE *stream = input == NULL ? stdin : fopen(input, "rb");
+    if (stream == NULL) {
+        perror(input);
+        return 2;
+    }
+    const int code = run_all(stream);
+    if (code != 0 || options.report == NULL) {
+        return code;
+    }
+    rewind(stream);
+    if (read_inputs(stream) != 1) {
+        fprintf(stderr, "%s: there is no whole input to time\n", MODEL_NAME);
+        return 3;
+    }
+    return profile_model(&options, arena);
 }
