@@ -18,6 +18,7 @@ from edgeq.errors import UsageError
 from edgeq.target import Target
 
 if TYPE_CHECKING:
+    from edgeq.measure.computer import Request
     from edgeq.runners.names import Names
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -284,3 +285,96 @@ def flash_options(command: F) -> F:
     ):
         command = option(command)
     return command
+
+
+def computer_options(command: F) -> F:
+    """Options of Linux computers and phones: --host, --serial, --engine and what these take."""
+    for option in (
+        click.option(
+            "--python", default="", metavar="PATH", help="Of litert: an interpreter there that has it already."
+        ),
+        click.option(
+            "--wheels",
+            type=click.Path(path_type=Path),
+            help="Of litert: a folder of wheels, for a device without internet.",
+        ),
+        click.option(
+            "--delegate",
+            type=click.Choice(["none", "xnnpack", "gpu", "nnapi"]),
+            default="none",
+            help="Of benchmark-model.",
+        ),
+        click.option(
+            "--benchmark-model",
+            "tool",
+            type=click.Path(path_type=Path, exists=True, dir_okay=False),
+            help="TensorFlow Lite's benchmark_model for the device; takes --engine benchmark-model.",
+        ),
+        click.option(
+            "--meter", default="", metavar="NAME", help="Energy on a computer: ina2xx[:FILE], or pmic (Raspberry Pi 5)."
+        ),
+        click.option(
+            "--seconds", type=click.IntRange(min=0), default=0, help="Time for so long at least  [default: 2]"
+        ),
+        click.option("--cpus", default="all", help="all, big, little, or numbers such as 0-3."),
+        click.option("--threads", type=click.IntRange(min=1), default=1, help="Of litert and benchmark-model."),
+        click.option(
+            "--engine",
+            default="",
+            metavar="NAME",
+            help="On a computer or phone: edgeq, litert-xnnpack, litert, tflite-runtime-2.14, benchmark-model.",
+        ),
+        click.option(
+            "--serial", multiple=True, metavar="NUMBER", help="A phone, by adb; several times for several phones."
+        ),
+        click.option("--host", multiple=True, metavar="[USER@]NAME[:PORT]", help="A Linux computer, by SSH."),
+    ):
+        command = option(command)
+    return command
+
+
+_COMPUTER_DEFAULTS: Mapping[str, object] = {"cpus": "all", "threads": 1, "delegate": "none"}
+
+
+def refuse_computer_options(options: Mapping[str, Any], board: Target) -> None:
+    """Raise UsageError for an option of computers and phones on a microcontroller."""
+    given = [name for name, value in options.items() if value and value != _COMPUTER_DEFAULTS.get(name)]
+    if given:
+        names = ", ".join("--benchmark-model" if name == "tool" else f"--{name}" for name in given)
+        raise UsageError(
+            f"{names} is for Linux computers and phones", where=board.name, next_step="give --port PORT, or --sim"
+        )
+
+
+def computer_requests(options: Mapping[str, Any], board: Target, runs: int) -> list[Request]:
+    """One request for each --host or --serial.
+
+    Raises:
+        UsageError: neither, or the wrong one for the target.
+    """
+    from edgeq.measure.computer import Request
+
+    linux = board.kind == "linux"
+    addresses, others = (options["host"], options["serial"]) if linux else (options["serial"], options["host"])
+    way = "--host user@address" if linux else "--serial NUMBER (see `adb devices`)"
+    if others or (linux and not addresses):
+        raise UsageError(f"{board.board.title} is reached with {way}", where=board.name, next_step=f"give {way}")
+    engine = options["engine"] or ("benchmark-model" if options["tool"] else "edgeq")
+    return [
+        Request(
+            "ssh" if linux else "adb",
+            address,
+            engine=engine,
+            threads=options["threads"],
+            cpus=options["cpus"],
+            meter=options["meter"],
+            runs=runs,
+            seconds=options["seconds"],
+            cache=cache_folder(),
+            tool=options["tool"],
+            delegate=options["delegate"],
+            wheels=options["wheels"],
+            python=options["python"],
+        )
+        for address in (addresses or ("",))
+    ]

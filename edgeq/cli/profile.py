@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import click
 
 from edgeq.cli import context
+from edgeq.errors import UsageError
+from edgeq.target import Target
 
 
 @click.command("profile")
@@ -22,6 +25,7 @@ from edgeq.cli import context
     help="The folder of the build that is on the device, for its sizes.",
 )
 @context.hardware_option
+@context.computer_options
 @click.option(
     "--wait-states",
     type=click.IntRange(0, 15),
@@ -53,16 +57,20 @@ def command(
     trace: bool,
     as_json: bool,
     quiet: bool,
+    **computer: Any,
 ) -> int:
     """Run MODEL (.tflite) on a device: outputs compared byte for byte, latency per layer, memory, energy.
 
-    The device's own model hash is compared first. Exits with 1 when outputs differ.
+    The device's own model hash is compared first. Exits with 1 when outputs differ. Of Linux computers (--host) and
+    phones (--serial) the conditions are told too: governor, temperature, throttling, battery.
 
     \b
     Examples:
       edgeq profile model.tflite --target nucleo-l4r5zi --sim
       edgeq profile model.tflite --target nucleo-l4r5zi --port /dev/ttyACM0 --data test.npz --samples 50
       edgeq profile model_nested.tflite --target nucleo-l4r5zi --sim --precision all
+      edgeq profile model.tflite --target raspberry-pi-4b --host pi@raspberrypi.local --engine litert-xnnpack
+      edgeq profile model.tflite --target pixel-8 --serial 3A1FDJH --cpus big
     """
     from edgeq import pipeline
     from edgeq.files import require_writable
@@ -73,11 +81,16 @@ def command(
     if output is not None:
         require_writable(output)
     out = context.output("profile", as_json, quiet)
+    board = context.load_target(target)
+    if board.kind != "microcontroller":
+        _refuse(board, port=bool(port), sim=sim, wait_states=wait_states is not None, firmware=firmware is not None, precision=bool(precision))
+        return _on_computers(out, model, board, computer, (data, samples, runs, seed), output)
+    context.refuse_computer_options(computer, board)
     with out.teller() as listener:
         call: Any = partial(
             pipeline.profile if precision != "all" else profile_precisions,
             model,
-            context.load_target(target),
+            board,
             port=context.port_called(port),
             sim=sim,
             hardware=hardware,
@@ -102,3 +115,51 @@ def command(
     else:
         out.show(lambda width, color: profile_text(first, width=width, color=color), first.to_json, output)
     return 0 if all(m.validation.passed for m in several) else 1
+
+
+def _refuse(board: Target, **given: bool) -> None:
+    """Options of microcontrollers mean nothing on a computer or phone."""
+    wrong = [f"--{name.replace('_', '-')}" for name, is_given in given.items() if is_given]
+    if wrong:
+        way = "--host user@address" if board.kind == "linux" else "--serial NUMBER (see `adb devices`)"
+        raise UsageError(f"{', '.join(wrong)} is for microcontrollers", where=board.name, next_step=f"give {way}")
+
+
+def _on_computers(
+    out: context.Output,
+    model: Path,
+    board: Target,
+    options: Mapping[str, Any],
+    wanted: tuple[str, int, int, int],
+    output: Path | None,
+) -> int:
+    """On one computer or phone, or several at once."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from edgeq import pipeline
+    from edgeq.report.computer import computer_text
+
+    data, samples, runs, seed = wanted
+    read = pipeline.read_model(model)
+    requests = context.computer_requests(options, board, runs)
+    with out.teller() as listener, ThreadPoolExecutor(len(requests)) as pool:
+        futures = [
+            pool.submit(
+                pipeline.profile_computer,
+                read,
+                board,
+                request,
+                data=data,
+                samples=samples,
+                seed=seed,
+                listener=listener,
+            )
+            for request in requests
+        ]
+        measured = [future.result() for future in futures]
+
+    def body() -> Mapping[str, object]:
+        return measured[0].to_json() if len(measured) == 1 else {"measurements": [m.to_json() for m in measured]}
+
+    out.show(lambda width, color: "\n".join(computer_text(m, width=width, color=color) for m in measured), body, output)
+    return 0 if all(m.passed for m in measured) else 1

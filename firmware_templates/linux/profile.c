@@ -177,8 +177,12 @@ int profile_model(const profile_options *options, uint8_t *arena) {
     }
     size_t count = 0;
     const int64_t start = now_ns(), until = start + (int64_t)options->seconds * 1000000000;
-    while (count < MOST_RUNS && (count < (size_t)options->runs || now_ns() < until)) {
-        runs[count++] = timed(arena, input);
+    while (count < (size_t)options->runs || now_ns() < until) {
+        const int64_t took = timed(arena, input);
+        if (count < MOST_RUNS) {
+            runs[count] = took;
+        }
+        ++count;
     }
     const int64_t end = now_ns();
     if (layer_runs > 0) {
@@ -191,7 +195,8 @@ int profile_model(const profile_options *options, uint8_t *arena) {
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     fprintf(out, "{\"model_sha256\": \"%s\",\n", MODEL_SHA256);
-    write_list(out, "run_ns", runs, count);
+    fprintf(out, "\"inferences\": %zu,\n", count);
+    write_list(out, "run_ns", runs, count < MOST_RUNS ? count : MOST_RUNS);
     write_list(out, "layer_ns", medians, layer_runs > 0 ? MODEL_LAYER_COUNT : 0);
     if (options->idle_seconds > 0) {
         write_list(out, "idle_ns", (const int64_t[]){idle_start, idle_end}, 2);

@@ -19,7 +19,8 @@ typedef struct {
 
 /* The report is one JSON object, times in nanoseconds of CLOCK_MONOTONIC:
  *   model_sha256   of the .tflite that the program was made from
- *   run_ns         each timed inference
+ *   inferences     how many were timed, in window_ns
+ *   run_ns         each of them; of the first 200,000
  *   layer_ns       for each layer, the median over layer_runs
  *   idle_ns        [start, end] before the inferences; absent without idle_seconds
  *   window_ns      [start, end] around the timed inferences

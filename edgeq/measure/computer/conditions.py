@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -188,8 +189,10 @@ def cluster_mask(cpus: tuple[Cpu, ...], which: str) -> int | None:
     else:
         chosen = set()
         for part in which.split(","):
-            first, _, last = part.partition("-")
-            chosen |= set(range(int(first), int(last or first) + 1))
+            numbers = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
+            if numbers is None:
+                raise ValueError(f"'{part}' is not a core")
+            chosen |= set(range(int(numbers[1]), int(numbers[2] or numbers[1]) + 1))
         if missing := chosen - {cpu.number for cpu in cpus}:
             raise ValueError(f"no core {min(missing)} is online")
     if not chosen:

@@ -14,9 +14,14 @@ from edgeq.measure.measurement import Validation
 
 @dataclass(frozen=True)
 class Latency:
-    """Wall time per inference, in nanoseconds, in order. On a computer a distribution: others run there too."""
+    """Wall time per inference, in nanoseconds, in order. On a computer a distribution: others run there too.
+
+    Attributes:
+        inferences: how many were timed; of very many, `run_ns` has the first.
+    """
 
     run_ns: tuple[int, ...]
+    inferences: int
 
     def percentile_ms(self, percent: float) -> float:
         """The time that so many percent of the inferences stay within."""
@@ -31,7 +36,7 @@ class Latency:
         """In milliseconds."""
         named = {"min": 0, "median": 50, "p90": 90, "p95": 95, "p99": 99, "max": 100}
         ms = {name: round(self.percentile_ms(percent), 6) for name, percent in named.items()}
-        return {"runs": len(self.run_ns), "provenance": "measured", "ms": {**ms, "mean": round(self.mean_ms, 6)}}
+        return {"runs": self.inferences, "provenance": "measured", "ms": {**ms, "mean": round(self.mean_ms, 6)}}
 
 
 @dataclass(frozen=True)

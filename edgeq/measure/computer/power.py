@@ -1,7 +1,7 @@
 """Energy of a computer from a sensor that it has itself: INA2xx chips through hwmon, and the Raspberry Pi 5's PMIC.
 
 An INA2xx is read every 5 ms by whatever runs the model. The PMIC is asked by a shell loop beside it, a few times a
-second; its rails leave out what the regulators lose and what USB devices draw, so what comes of it is called an estimate.
+second; its rails leave out what the regulators lose and what USB devices draw, so what comes of it is an estimate.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ def energy(run: EngineRun, sensor: PowerSensor) -> ComputerEnergy:
             next_step="--seconds 10, or more",
             readings=len(inside),
         )
-    count = len(run.run_ns)
+    count = run.inferences or len(run.run_ns)
     each_s = (end - start) / 1e9 / count
     blocks = [float(block.mean()) for block in np.array_split(inside, _BLOCKS)]
     spread = _T_95 * float(np.std(blocks, ddof=1)) / _BLOCKS**0.5

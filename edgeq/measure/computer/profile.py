@@ -150,7 +150,7 @@ def _measurement(
         model_sha256=subject.graph.sha256,
         macs=run.macs,
         validation=validation,
-        latency=None if emulated else Latency(run.run_ns),
+        latency=None if emulated else Latency(run.run_ns, run.inferences or len(run.run_ns)),
         operators=() if emulated else run.operators,
         peak_rss_bytes=None if emulated else run.peak_rss_bytes,
         arena_bytes=run.arena_bytes,

@@ -170,6 +170,7 @@ def _device(address: str, server: tuple[str, int] | None) -> adbutils.AdbDevice:
     if states[serial] != "device":
         what = {
             "unauthorized": "unlock it and accept this computer's key",
+            "authorizing": "unlock it and accept this computer's key",
             "offline": "unplug it and plug it in again, or `adb kill-server`",
         }.get(states[serial], "`adb devices` shows 'device' when it is ready")
         raise DeviceError(f"the phone is {states[serial]}", where=serial, next_step=what, state=states[serial])

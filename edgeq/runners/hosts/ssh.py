@@ -11,7 +11,7 @@ import asyncio
 import re
 import shlex
 from collections.abc import Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -99,6 +99,7 @@ class SshHost:
         self.folder = folder
         self._loop = loop
         self._connection = connection
+        self._number = f"{folder}/.process"
 
     def run(self, argv: Sequence[str], *, timeout_s: float, stdin: bytes = b"") -> Answer:
         """See Host."""
@@ -141,24 +142,32 @@ class SshHost:
             ) from failed
         except KeyboardInterrupt:
             task.cancel()
+            with suppress(asyncio.CancelledError, asyncssh.Error, OSError):
+                self._loop.run_until_complete(task)
             raise
 
     async def _run(self, command: str, stdin: bytes, timeout_s: float) -> Answer:
-        async with self._connection.create_process(command, encoding=None) as child:
-            try:
-                out, err = await asyncio.wait_for(child.communicate(stdin), timeout_s)
-            except asyncio.TimeoutError as late:
-                child.kill()
-                raise ToolError(
-                    f"a program did not finish within {timeout_s:g} s and was stopped",
-                    where=self.name,
-                    next_step=f"run it by hand there: {command[:200]}",
-                    command=command,
-                ) from late
-            code = child.returncode
-            if code is None:
-                raise OSError("it closed while a program ran")
-            return Answer(code, _as_bytes(out), _as_bytes(err))
+        # The signals that SSH can carry reach no program in OpenSSH's sessions, so the shell leaves its number. sshd
+        # makes it the leader of a process group.
+        noted = f"echo $$ >{shlex.quote(self._number)}; {command}"
+        child = await self._connection.create_process(noted, encoding=None)
+        try:
+            out, err = await asyncio.wait_for(child.communicate(stdin), timeout_s)
+        except (asyncio.TimeoutError, asyncio.CancelledError) as late:
+            await self._connection.run(f"kill -9 -- -$(cat {shlex.quote(self._number)})", check=False)
+            child.close()
+            if isinstance(late, asyncio.CancelledError):
+                raise
+            raise ToolError(
+                f"a program did not finish within {timeout_s:g} s and was stopped",
+                where=self.name,
+                next_step=f"run it by hand there: {command[:200]}",
+                command=command,
+            ) from late
+        code = child.returncode
+        if code is None:
+            raise OSError("it closed while a program ran")
+        return Answer(code, _as_bytes(out), _as_bytes(err))
 
 
 def _as_bytes(said: bytes | str | None) -> bytes:

@@ -79,7 +79,8 @@ class EngineRun:
         name: engine, version, delegate.
         exact: whether it promises the reference's bytes.
         outputs: per sample, each output's bytes; () where the engine doesn't give them.
-        run_ns: each timed inference.
+        run_ns: each timed inference; of very many, the first.
+        inferences: how many there were in the window; 0 for as many as `run_ns` has.
         window_ns, idle_ns: start and end, on the clock of the sensors' readings.
     """
 
@@ -93,6 +94,7 @@ class EngineRun:
     weights_bytes: int | None = None
     program_bytes: int | None = None
     macs: int = 0
+    inferences: int = 0
     window_ns: tuple[int, int] = (0, 0)
     idle_ns: tuple[int, int] | None = None
     traces: tuple[SensorTrace, ...] = ()

@@ -66,6 +66,7 @@ def run(host: Host, machine: str, job: Job, listener: Listener) -> EngineRun:
         exact=True,
         outputs=split_outputs(said.stdout, sizes, len(job.samples), host),
         run_ns=tuple(report["run_ns"]),
+        inferences=report["inferences"],
         operators=_operators(built.manifest, report["layer_ns"]),
         peak_rss_bytes=report["max_rss_bytes"],
         arena_bytes=built.manifest.arena_bytes,
