@@ -211,7 +211,7 @@ def emulated_board(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: 
     if not ours.exists() and not (formats / f"qemu-{machine.replace('armv7l', 'arm')}").exists():
         magic = rf"\x7fELF{CLASS[machine]}\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00{MACHINE[machine]}"
         mask = r"\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff"
-        (formats / "register").write_text(f":{ours.name}:M::{magic}:{mask}:{qemu}:F")
+        (formats / "register").write_text(f":{ours.name}:M::{magic}:{mask}:{qemu}:PF")
     package = f"busybox-static:{DEBIAN[machine]}"
     for argv in (["dpkg", "--add-architecture", DEBIAN[machine]], ["apt-get", "update", "-qq"]):
         subprocess.run(argv, capture_output=True, check=False)
