@@ -83,7 +83,14 @@ def command(
     out = context.output("profile", as_json, quiet)
     board = context.load_target(target)
     if board.kind != "microcontroller":
-        _refuse(board, port=bool(port), sim=sim, wait_states=wait_states is not None, firmware=firmware is not None, precision=bool(precision))
+        _refuse(
+            board,
+            port=bool(port),
+            sim=sim,
+            wait_states=wait_states is not None,
+            firmware=firmware is not None,
+            precision=bool(precision),
+        )
         return _on_computers(out, model, board, computer, (data, samples, runs, seed), output)
     context.refuse_computer_options(computer, board)
     with out.teller() as listener:
@@ -137,6 +144,7 @@ def _on_computers(
     from concurrent.futures import ThreadPoolExecutor
 
     from edgeq import pipeline
+    from edgeq.pipeline.computers import profile_computer
     from edgeq.report.computer import computer_text
 
     data, samples, runs, seed = wanted
@@ -145,7 +153,7 @@ def _on_computers(
     with out.teller() as listener, ThreadPoolExecutor(len(requests)) as pool:
         futures = [
             pool.submit(
-                pipeline.profile_computer,
+                profile_computer,
                 read,
                 board,
                 request,

@@ -39,7 +39,6 @@ from edgeq.target import Target
 if TYPE_CHECKING:
     from edgeq.check import BudgetReport, FitReport, Survey
     from edgeq.codegen.tree import SourceTree
-    from edgeq.measure.computer import ComputerMeasurement, Request
     from edgeq.measure.measurement import Measurement
     from edgeq.memory import ArenaChart, MemoryPlan
     from edgeq.quantize import EndType, QuantizedModel, Scheme
@@ -436,43 +435,6 @@ def profile(
     called = provenance(port, hardware)
     setting = _Setting(port, called, board.board.title if called == "measured" else "", None)
     return _measure(setting, read, board, firmware, (data, samples, runs, seed, precision), trace, listener)
-
-
-def profile_computer(
-    model: ModelLike,
-    target: TargetLike,
-    request: Request,
-    *,
-    data: str | Path = "",
-    samples: int = 0,
-    seed: int = 0,
-    listener: Listener = silent,
-) -> ComputerMeasurement:
-    """Run a model on a Linux computer or a phone; see `edgeq.measure.computer.profile`.
-
-    Args:
-        request: where, with which engine, on which cores.
-        data, samples, seed: as for `profile`.
-
-    Raises:
-        UsageError: the target is a microcontroller.
-        NegativeResult: the device is another than the target.
-        DeviceError: no connection, or something failed there.
-    """
-    from edgeq.codegen.generate import tensor_info
-    from edgeq.measure import computer, inputs
-    from edgeq.reference import Reference
-
-    read, board = read_model(model), load_target(target)
-    if board.kind == "microcontroller":
-        raise UsageError(
-            "is a microcontroller, which has no SSH or adb", where=board.name, next_step="give --port PORT, or --sim"
-        )
-    ends = [tensor_info(read.graph.tensors[index]) for index in read.graph.inputs]
-    chosen = inputs.choose(data, ends, samples or computer.DEFAULT_SAMPLES, seed)
-    reference = Reference(read.data, read.graph)
-    subject = computer.ComputerSubject(read.data, read.graph, board, chosen, reference.run, reference.name, read.path)
-    return computer.profile(request, subject, listener)
 
 
 def deploy(

@@ -134,7 +134,7 @@ def test_a_folder_that_is_none(edgeq: Edgeq, tmp_path: Path) -> None:
 
 
 def test_computers_are_refused_in_a_sentence(edgeq: Edgeq, model: Path) -> None:
-    for command in (("build", model, "-o", "unused"), ("deploy", model, "--sim"), ("profile", model, "--sim")):
+    for command in (("build", model, "-o", "unused"), ("deploy", model, "--sim")):
         said = edgeq(*command, "--target", "raspberry-pi-5")
         assert said.code == 1
         assert "raspberry-pi-5: runs Linux: there is no firmware to" in said.err

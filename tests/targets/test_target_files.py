@@ -242,7 +242,7 @@ def test_loading_one_target_reads_three_files(monkeypatch: pytest.MonkeyPatch) -
 # __ARM_FP: bit 1 half, bit 2 single, bit 3 double precision. A bare -mcpu would quietly give none.
 FLOAT = {
     "cortex-m0plus": "", "cortex-m4": "0x6", "cortex-m7": "0x6", "cortex-m33": "0x6", "cortex-m55": "0xe",
-    "cortex-m85": "0xe", "arm32": "0xc",
+    "cortex-m85": "0xe", "arm32": "0xc", "x86-64": "",
 }  # fmt: skip
 FEATURES = {"dsp": "__ARM_FEATURE_DSP", "mve": "__ARM_FEATURE_MVE", "dotprod": "__ARM_FEATURE_DOTPROD",
             "i8mm": "__ARM_FEATURE_MATMUL_INT8", "fp16": "__ARM_FEATURE_FP16_VECTOR_ARITHMETIC"}  # fmt: skip

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 from host_fixtures import Phones, SshServer, needs_adb, needs_sshd, start_sshd, wait_for
 
-from edgeq import pipeline, target
+from edgeq import target
 from edgeq.cli.main import main
 from edgeq.errors import DeviceError, NegativeResult, UnsupportedError, UsageError
 from edgeq.measure.computer import ComputerMeasurement, Request
+from edgeq.pipeline.computers import profile_computer
 from edgeq.target import Target
 
 QUICK = {"runs": 20, "seconds": 1, "warmup": 2}
@@ -36,7 +37,7 @@ def phone(tmp_path_factory: pytest.TempPathFactory) -> Target:
 
 def over_ssh(model: Path, cache: Path, **options: object) -> ComputerMeasurement:
     request = Request("ssh", "board", cache=cache, **{**QUICK, **options})  # type: ignore[arg-type]
-    return pipeline.profile_computer(model, "linux-x86-64", request)
+    return profile_computer(model, "linux-x86-64", request)
 
 
 @needs_sshd
@@ -96,9 +97,9 @@ def test_energy_of_a_constant_load(board_at_ssh: SshServer, model: Path, cache: 
 def test_the_device_must_be_the_target(board_at_ssh: SshServer, model: Path, cache: Path) -> None:
     request = Request("ssh", "board", cache=cache)
     with pytest.raises(UnsupportedError, match="is a x86_64"):
-        pipeline.profile_computer(model, "raspberry-pi-4b", request)
+        profile_computer(model, "raspberry-pi-4b", request)
     with pytest.raises(UsageError, match="is a microcontroller"):
-        pipeline.profile_computer(model, "nucleo-l4r5zi", request)
+        profile_computer(model, "nucleo-l4r5zi", request)
     with pytest.raises(UsageError, match="no core 77"):
         over_ssh(model, cache, cpus="77")
     with pytest.raises(UsageError, match="no engine 'x'"):
@@ -108,7 +109,7 @@ def test_the_device_must_be_the_target(board_at_ssh: SshServer, model: Path, cac
 
 @needs_adb
 def test_two_phones_at_once(phones: Phones, phone: Target, model: Path, cache: Path) -> None:
-    m = pipeline.profile_computer(model, phone, Request("adb", phones.serials[0], cache=cache, **QUICK))  # type: ignore[arg-type]
+    m = profile_computer(model, phone, Request("adb", phones.serials[0], cache=cache, **QUICK))  # type: ignore[arg-type]
     assert m.validation is not None
     assert m.validation.bit_exact
     assert m.device == "Acme Seven"
@@ -119,7 +120,7 @@ def test_two_phones_at_once(phones: Phones, phone: Target, model: Path, cache: P
     assert "thermal status light" in told
     assert list(phones.root.iterdir()) == []
     with pytest.raises(NegativeResult, match="says that it is 'Acme Seven'"):
-        pipeline.profile_computer(model, "pixel-8", Request("adb", phones.serials[0], cache=cache))
+        profile_computer(model, "pixel-8", Request("adb", phones.serials[0], cache=cache))
 
 
 @needs_adb
@@ -133,16 +134,16 @@ def test_a_program_of_the_users(phones: Phones, phone: Target, model: Path, tmp_
         'echo "args: $*" >&2\n'
     )
     request = Request("adb", phones.serials[1], engine="benchmark-model", tool=tool, delegate="gpu", threads=4)
-    m = pipeline.profile_computer(model, phone, request)
+    m = profile_computer(model, phone, request)
     assert m.latency is not None
     assert m.latency.percentile_ms(50) == pytest.approx(0.609)
     assert m.validation is None
     assert m.passed
     tool.write_text("#!/bin/sh\necho 'ERROR: failed to apply GPU delegate' >&2; exit 1\n")
     with pytest.raises(DeviceError, match="failed to apply GPU"):
-        pipeline.profile_computer(model, phone, request)
+        profile_computer(model, phone, request)
     with pytest.raises(UsageError, match="needs the program"):
-        pipeline.profile_computer(model, phone, Request("adb", phones.serials[1], engine="benchmark-model"))
+        profile_computer(model, phone, Request("adb", phones.serials[1], engine="benchmark-model"))
 
 
 @needs_sshd
@@ -241,7 +242,7 @@ def emulated_board(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: 
 @needs_sshd
 @pytest.mark.timeout(900)
 def test_other_architectures_under_emulation(emulated_board: str, model: Path, cache: Path) -> None:
-    m = pipeline.profile_computer(
+    m = profile_computer(
         model,
         "raspberry-pi-4b",
         Request("ssh", "board", cache=cache, **QUICK),  # type: ignore[arg-type]
