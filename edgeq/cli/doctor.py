@@ -21,7 +21,8 @@ def command(environment: str | None, udev: bool, as_json: bool, quiet: bool) -> 
     """Tell what is installed, what is missing, and how to get it.
 
     Exits with 0 when the core works, with 4 when it doesn't. With --install NAME a framework's own virtual environment
-    is made first: its packages can't disturb edgeq's, and `edgeq convert` finds it by itself.
+    is made first: its packages can't disturb edgeq's, and `edgeq convert` finds it by itself. With --json its
+    interpreter is in the field "environment".
 
     \b
     Examples:
@@ -40,11 +41,12 @@ def command(environment: str | None, udev: bool, as_json: bool, quiet: bool) -> 
         out.show(lambda width, color: text, lambda: {"udev": {"path": str(PLACE), "rules": text}})
         return 0
     cache = context.cache_folder()
+    made: dict[str, object] = {}
     if environment is not None:
         from edgeq.importers.environments import install
 
         with out.teller() as listener:
-            install(environment, cache, listener)
+            made = {"environment": str(install(environment, cache, listener))}
     found = diagnose(cache)
-    out.show(lambda width, color: doctor_text(found, width=width, color=color), lambda: doctor_json(found))
+    out.show(lambda width, color: doctor_text(found, width=width, color=color), lambda: {**doctor_json(found), **made})
     return 0 if found.core_works else 4
