@@ -8,12 +8,14 @@ from edgeq.errors import ModelFileError
 from edgeq.events import Listener
 from edgeq.importers.contract import ImportOptions, Model
 from edgeq.importers.plain_float import plain_float
+from edgeq.importers.signatures import with_signature
 
 
 def load(source: Path | object, listener: Listener, options: ImportOptions) -> Model:
     """Read a float `.tflite`.
 
     Raises:
+        UsageError: no such signature, or several and none is the serving one; the message lists them.
         ModelFileError: it can't be read.
         UnsupportedError: it is quantized already, or has open dimensions other than the batch.
     """
@@ -22,4 +24,5 @@ def load(source: Path | object, listener: Listener, options: ImportOptions) -> M
         data = source.read_bytes()
     except OSError as failed:
         raise ModelFileError(f"can't be read: {failed.strerror}", where=str(source)) from failed
+    data = with_signature(data, options.signature, str(source))
     return plain_float(data, name=source.stem, source=str(source), kind="tflite")

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from edgeq import importers, registry
-from edgeq.errors import ModelFileError, UnsupportedError
+from edgeq.errors import ModelFileError, UnsupportedError, UsageError
+from edgeq.importers import ImportOptions
 from edgeq.quantize import convert
 from edgeq.quantize.calibration import FloatRunner
 
@@ -168,3 +169,75 @@ def test_a_worker_that_dies_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ToolError, match="Nothing's process ended without an answer") as caught:
         ask(Path(sys.executable), "no_such_worker", [], framework="Nothing", source=tmp_path, folder=tmp_path)
     assert "no_such_worker" in str(caught.value)
+
+
+def recurrent(keras: Any, kind: str) -> Any:
+    """A small network with one kind of recurrent layer, over 8 steps of 4 values."""
+    layers = keras.layers
+    x = keras.Input((8, 4), name="x")
+    y = {
+        "lstm": lambda: layers.LSTM(6)(x),
+        "gru": lambda: layers.GRU(6, return_sequences=True)(x),
+        "simple": lambda: layers.SimpleRNN(5)(layers.SimpleRNN(6, return_sequences=True)(x)),
+        "both ways": lambda: layers.Bidirectional(layers.LSTM(5, return_sequences=True))(x),
+    }[kind]()
+    if len(y.shape) == 3:
+        y = layers.GlobalAveragePooling1D()(y)
+    return keras.Model(x, layers.Dense(3)(y), name="recurrent")
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru", "simple", "both ways"])
+def test_recurrent_layers_are_unrolled_and_become_integers(keras: Any, kind: str) -> None:
+    keras.utils.set_random_seed(2)
+    model = recurrent(keras, kind)
+    samples = np.random.default_rng(0).normal(size=(40, 8, 4)).astype(np.float32)
+    imported = importers.load(model)
+    assert not {op.kind for op in imported.graph.ops} & {"WHILE", "CALL_ONCE", "UNIDIRECTIONAL_SEQUENCE_LSTM"}
+    expected = np.asarray(model(samples[:1]))
+    np.testing.assert_allclose(outputs_of(imported, x=samples[:1]), expected, rtol=1e-4, atol=1e-5)
+    report = convert(imported, representative_data=samples).report
+    assert report.integer_only and report.evaluation is not None
+    sqnr = report.evaluation.outputs[0].sqnr_db
+    assert sqnr is not None and sqnr > 12
+    assert not any(getattr(layer, "unroll", False) for layer in model.layers)  # the caller's own object is as it was
+
+
+def test_a_recurrent_layer_of_keras_2_too_and_in_a_savedmodel(keras: Any, tmp_path: Path) -> None:
+    tf_keras = pytest.importorskip("tf_keras")
+    tf_keras.utils.set_random_seed(3)
+    model = recurrent(tf_keras, "lstm")
+    sample = np.random.default_rng(0).normal(size=(1, 8, 4)).astype(np.float32)
+    expected = np.asarray(model(sample))
+    model.save(tmp_path / "old.h5")
+    model.save(tmp_path / "folder")  # of Keras 2: it holds the layers, not only their loops
+    for source in (tmp_path / "old.h5", tmp_path / "folder"):
+        imported = importers.load(source)
+        assert all(op.kind != "WHILE" for op in imported.graph.ops)
+        np.testing.assert_allclose(outputs_of(imported, x=sample), expected, rtol=1e-4, atol=1e-5)
+    recurrent(keras, "lstm").export(tmp_path / "exported", verbose=False)
+    with pytest.raises(UnsupportedError, match=r"recurrent layer as a loop(.|\n)*model.save"):
+        importers.load(tmp_path / "exported")
+
+
+def test_the_signatures_of_a_savedmodel(keras: Any, tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    class Twice(tf.Module):  # type: ignore[misc, name-defined]
+        @tf.function(input_signature=[tf.TensorSpec([None, 4], tf.float32, name="x")])  # type: ignore[untyped-decorator]
+        def double(self, x: Any) -> Any:
+            return {"y": x * 2.0}
+
+        @tf.function(input_signature=[tf.TensorSpec([None, 4], tf.float32, name="x")])  # type: ignore[untyped-decorator]
+        def square(self, x: Any) -> Any:
+            return {"y": x * x}
+
+    module = Twice()
+    signatures = {"double": module.double, "square": module.square}
+    tf.saved_model.save(module, str(tmp_path / "two"), signatures=signatures)
+    with pytest.raises(UsageError, match=r"2 signatures and none is 'serving_default': double, square"):
+        importers.load(tmp_path / "two")
+    with pytest.raises(UsageError, match=r"no signature 'half'(.|\n)*double, square"):
+        importers.load(tmp_path / "two", options=ImportOptions(signature="half"))
+    sample = np.arange(4, dtype=np.float32)[None]
+    squared = importers.load(tmp_path / "two", options=ImportOptions(signature="square"))
+    np.testing.assert_allclose(outputs_of(squared, x=sample), sample**2)
