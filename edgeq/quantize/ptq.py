@@ -55,6 +55,8 @@ def quantize(
     layers = layer_schemes(model.graph, per_layer)
     registry.require(QUANTIZER, "quantization")
     _refuse_shared_names(model, ranges)
+    if chosen.is_static:
+        _refuse_loops(model)
     # Activations only: a range given for a constant silently makes its quantization per-tensor.
     statistics = {
         model.graph.tensors[index].name: {
@@ -96,6 +98,18 @@ def end_type(scheme: Scheme, io: str | None) -> EndType:
     raise UsageError(
         f"io '{io}' is not possible with {scheme.name}", next_step=f"choose one of: {', '.join(scheme.ends)}"
     )
+
+
+def _refuse_loops(model: Model) -> None:
+    """What happens inside a loop is in subgraphs that neither calibration nor the quantizer sees."""
+    loops = [op for op in model.graph.ops if op.kind in ("WHILE", "IF")]
+    if loops:
+        raise UnsupportedError(
+            f"holds {model.graph.label(loops[0])}, a loop or branch (a recurrent layer?), which has no integer form",
+            where=model.source or model.name,
+            next_step="convert the .keras, .h5, .onnx or .pt2 it was made from: edgeq unrolls recurrent layers there",
+            operators=[op.index for op in loops],
+        )
 
 
 def _refuse_shared_names(model: Model, ranges: Mapping[int, Range]) -> None:

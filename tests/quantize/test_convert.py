@@ -107,6 +107,15 @@ def test_tensors_of_one_name_do_not_take_each_others_range() -> None:
     assert caught.value.facts["names"] == ["same"]
 
 
+def test_a_loop_is_refused_by_name() -> None:
+    model = behind_a_convolution("TANH")
+    loop = replace(model.graph.ops[1], kind="WHILE")
+    looped = replace(model, graph=replace(model.graph, ops=(model.graph.ops[0], loop)))
+    with pytest.raises(UnsupportedError, match=r"WHILE #1 \(second\).*no integer form(.|\n)*unrolls") as caught:
+        quantize(looped, {})
+    assert caught.value.facts["operators"] == [1]
+
+
 def test_operator_versions_are_those_of_int8() -> None:
     versions = {op.kind: op.version for op in digits_quantized("float32").graph.ops}
     assert versions == {
