@@ -83,13 +83,8 @@ def requantize(sums: Any, steps: tuple[Any, Any], parameters: Parameters, limit:
     if not exact or parameters.high > 127.0:  # int16 kernels requantize in another way
         return smooth
     factors = [tf.cast(tf.stop_gradient(s), tf.float64) for s in (*steps, parameters.scale)]
-    integers = tf.cast(rescaled(tf.round(tf.stop_gradient(sums)), factors[0] * factors[1] / factors[2]), tf.float32)
-    least, most = parameters.low - parameters.zero, parameters.high - parameters.zero
-    if limit != "NONE":
-        least = tf.maximum(least, 0.0)
-    if limit == "RELU6":
-        most = tf.minimum(most, round_away(6.0 / tf.stop_gradient(parameters.scale)))
-    return Value(straight_through(smooth.n, tf.clip_by_value(integers, least, most)), parameters)
+    integers = rescaled(tf.round(tf.stop_gradient(sums)), factors[0] * factors[1] / factors[2])
+    return limited(smooth, integers, parameters, limit)
 
 
 def rescaled(sums: Any, factor: Any) -> Any:
@@ -99,7 +94,57 @@ def rescaled(sums: Any, factor: Any) -> Any:
     then by the shift (halves away from zero), as 2.14 does it.
     A product has up to 55 bits and float64 keeps 53, which matters only within 2^-28 of a tie.
     """
+    return _scaled(sums, *_multiplier(factor))
+
+
+def averaged(sums: Any, count: int, factor: Any) -> Any:
+    """sums / count · factor: the count is divided out of the multiplier, as QuantizedMeanOrSum does it in integers."""
     multiplier, shift = _multiplier(factor)
+    more = tf.minimum(tf.constant(float(min(count.bit_length() - 1, 32)), tf.float64), 31.0 + shift)
+    return _scaled(sums, tf.floor(multiplier * 2.0**more / count), shift - more)
+
+
+def added(a: Value, b: Value, sign: float, parameters: Parameters) -> Any:
+    """a + b or a − b: both brought to 2^20ths of twice the greater scale, then to the output's (add.cc, sub.cc)."""
+    assert a.parameters is not None and b.parameters is not None
+    first, second, out = (_wide(p.scale) for p in (a.parameters, b.parameters, parameters))
+    common = 2.0 * tf.maximum(first, second)
+    fine = 2.0**20
+    left, right = rescaled(_wide(a.n) * fine, first / common), rescaled(_wide(b.n) * fine, second / common)
+    return rescaled(left + sign * right, common / (fine * out))
+
+
+def multiplied(a: Value, b: Value, parameters: Parameters) -> Any:
+    """a · b; the three scales are multiplied and divided in float32 (mul.cc)."""
+    assert a.parameters is not None and b.parameters is not None
+    factor = tf.stop_gradient(a.parameters.scale) * tf.stop_gradient(b.parameters.scale)
+    return rescaled(_wide(a.n) * _wide(b.n), _wide(factor / tf.stop_gradient(parameters.scale)))
+
+
+def leaky(x: Value, slope: float, parameters: Parameters) -> Any:
+    """Each side of zero with its own multiplier, divided in float32 (QuantizeLeakyRelu)."""
+    assert x.parameters is not None
+    scale, out = tf.stop_gradient(x.parameters.scale), tf.stop_gradient(parameters.scale)
+    sums = _wide(x.n)
+    return tf.where(sums >= 0, rescaled(sums, _wide(scale / out)), rescaled(sums, _wide(scale * slope / out)))
+
+
+def limited(smooth: Value, integers: Any, parameters: Parameters, limit: str) -> Value:
+    """Integers within the output's range and an activation's; the gradient is that of `smooth`."""
+    least, most = parameters.low - parameters.zero, parameters.high - parameters.zero
+    if limit != "NONE":
+        least = tf.maximum(least, 0.0)
+    if limit == "RELU6":
+        most = tf.minimum(most, round_away(6.0 / tf.stop_gradient(parameters.scale)))
+    inside = tf.clip_by_value(tf.cast(integers, tf.float32), least, most)
+    return Value(straight_through(smooth.n, inside), parameters)
+
+
+def _wide(value: Any) -> Any:
+    return tf.cast(tf.round(tf.stop_gradient(value)) if value.shape.rank else tf.stop_gradient(value), tf.float64)
+
+
+def _scaled(sums: Any, multiplier: Any, shift: Any) -> Any:
     high = tf.floor(tf.cast(sums, tf.float64) * (multiplier * 2.0 ** (tf.maximum(shift, 0.0) - 31.0)) + 0.5)
     return tf.sign(high) * tf.floor(tf.abs(high) * 2.0 ** tf.minimum(shift, 0.0) + 0.5)
 

@@ -19,12 +19,13 @@ from edgeq.training.integers import (
     activated,
     activation_parameters,
     fixed_parameters,
+    limited,
     quantize,
     requantize,
     scale_gradient,
 )
 from edgeq.training.network import SAME_SCALE, WEIGHTED, Network, Node, Weights
-from edgeq.training.operators import KERNEL_AXES, plain, same_scale, weighted, weighted_sums
+from edgeq.training.operators import KERNEL_AXES, plain, plain_integers, same_scale, weighted, weighted_sums
 from edgeq.training.plan import Plan, plan_of_json
 from edgeq.training.ranges import Group
 
@@ -155,7 +156,9 @@ class _Engine:
             return requantize(sums, (steps[0], steps[1]), own, node.fused, exact=not training)
         real = plain(node, sources)
         self._note(seen, node.name, real)
-        return quantize(real, own)
+        smooth = quantize(real, own)
+        integers = None if training or self.plan.bits.activations != 8 else plain_integers(node, sources, own)
+        return smooth if integers is None else limited(smooth, integers, own, node.fused)
 
     def _note(self, seen: dict[str, list[Any]], name: str, real: Any) -> None:
         if self.groups[name].fixed is None:

@@ -12,6 +12,10 @@ from edgeq.training.integers import (
     Parameters,
     Value,
     activated,
+    added,
+    averaged,
+    leaky,
+    multiplied,
     quantize_bias,
     quantize_weights,
     round_away,
@@ -52,6 +56,27 @@ def _products(node: Node, source: Any, kernel: Any) -> Any:
 def plain(node: Node, sources: Sequence[Value]) -> Any:
     """Any operator without weights that computes new values: the real output before requantization."""
     return activated(_PLAIN[node.kind](node, *(source.real for source in sources)), node.fused)
+
+
+def plain_integers(node: Node, sources: Sequence[Value], parameters: Parameters) -> Any | None:
+    """The output's integers as the int8 kernel computes them, where it doesn't compute as `plain` does and round once.
+
+    None where it does, or its tables can't differ by more than a step.
+    """
+    if node.kind in ("ADD", "SUB"):
+        return added(sources[0], sources[1], 1.0 if node.kind == "ADD" else -1.0, parameters)
+    if node.kind == "MUL":
+        return multiplied(sources[0], sources[1], parameters)
+    if node.kind == "LEAKY_RELU":
+        return leaky(sources[0], float(node.options["alpha"]), parameters)
+    if node.kind == "MEAN":
+        (source,) = sources
+        assert source.parameters is not None
+        sums = tf.cast(_sum(node, tf.stop_gradient(source.n)), tf.float64)
+        count = int(source.n.shape[1] * source.n.shape[2])
+        factor = tf.cast(tf.stop_gradient(source.parameters.scale), tf.float64)
+        return averaged(sums, count, factor / tf.cast(tf.stop_gradient(parameters.scale), tf.float64))
+    return None
 
 
 def same_scale(node: Node, source: Value, training: bool) -> Value:
@@ -95,6 +120,10 @@ def _dropout(node: Node, x: Any) -> Any:
     if node.options.get("whole_channels"):
         shape = (tf.shape(x)[0], 1, 1, x.shape[-1])
     return tf.nn.dropout(x, node.options["rate"], noise_shape=shape)
+
+
+def _sum(node: Node, x: Any) -> Any:
+    return tf.round(tf.reduce_sum(x, axis=(1, 2), keepdims=bool(node.options.get("keep_dims"))))
 
 
 def _mean(node: Node, x: Any) -> Any:

@@ -70,7 +70,7 @@ def test_every_layer_in_the_file_computes_what_training_computes(keras: Any) -> 
         zip(made.model.predict(inputs, verbose=0), run_file(data, graph, inputs), strict=True)
     ):
         steps = np.abs(wanted - got) / graph.tensors[graph.outputs[index]].quant.scale[0]
-        assert steps.max() < 4.5 and np.mean(steps < 0.5) > 0.5, steps.max()
+        assert steps.max() < 1.5 and np.mean(steps < 0.5) > 0.99, steps.max()  # all equal, where this was written
 
 
 def test_trained_predictions_agree_with_the_file(prepared: Prepared) -> None:
