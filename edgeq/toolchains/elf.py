@@ -14,6 +14,8 @@ from edgeq.toolchains.firmware import Usage
 GAP = 0x00
 """What lies between sections in an image; objcopy's, so that the folder's Makefile makes the same file."""
 
+_MAX_IMAGE_BYTES = 1 << 26
+
 _ALLOC = 0x2  # SHF_ALLOC, System V ABI
 _KINDS = ("STT_FUNC", "STT_OBJECT", "STT_NOTYPE")
 
@@ -73,8 +75,8 @@ def read(content: bytes) -> Elf:
 def _section(section: Any, segments: list[Any]) -> Section:
     address = int(section["sh_addr"])
     load_address = address
-    for segment in segments:
-        if segment["p_vaddr"] <= address < segment["p_vaddr"] + max(segment["p_memsz"], 1):
+    for segment in segments:  # by what they load: in the address space they may overlap (bss around data)
+        if segment["p_vaddr"] <= address < segment["p_vaddr"] + segment["p_filesz"]:
             load_address = address - segment["p_vaddr"] + segment["p_paddr"]
     data = b"" if section["sh_type"] == "SHT_NOBITS" else bytes(section.data())
     return Section(section.name, address, load_address, int(section["sh_size"]), data)
@@ -109,7 +111,14 @@ def image(elf: Elf) -> tuple[int, bytes]:
     if not loaded:
         raise ToolError("the linker's output has nothing to load", where="firmware.elf")
     base = min(s.load_address for s in loaded)
-    content = bytearray([GAP]) * (max(s.load_address + len(s.data) for s in loaded) - base)
+    end = max(s.load_address + len(s.data) for s in loaded)
+    if end - base > _MAX_IMAGE_BYTES:
+        raise ToolError(
+            f"the linker's output is spread over {end - base:,} bytes, from {base:#010x} to {end:#010x}",
+            where="firmware.elf",
+            next_step="let `holds` put code and weights of the target into memories that follow each other",
+        )
+    content = bytearray([GAP]) * (end - base)
     for s in loaded:
         content[s.load_address - base : s.load_address - base + len(s.data)] = s.data
     return base, bytes(content)

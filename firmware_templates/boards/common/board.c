@@ -7,6 +7,10 @@
 #include "board/linker.h"
 #include "board/parts.h"
 
+#ifndef AFTER_SLEEP
+#define AFTER_SLEEP
+#endif
+
 #define RING_BYTES 512u /* a power of two, of more than a full command */
 
 /* Written by the interrupt at `ring_in`, read at `ring_out`; both count on and are reduced when used. */
@@ -45,7 +49,7 @@ void board_idle(void) {
     /* With interrupts held back, a byte that comes between the test and WFI still ends WFI. */
     __asm volatile("cpsid i" ::: "memory");
     if (ring_out == ring_in) {
-        __asm volatile("dsb\n wfi" ::: "memory");
+        __asm volatile("dsb\n wfi\n" AFTER_SLEEP ::: "memory");
         cycles_resume();
     }
     __asm volatile("cpsie i" ::: "memory");

@@ -17,22 +17,24 @@
 #define SYSTICK_SPAN 0x1000000u /* it has 24 bits */
 
 static uint32_t epoch_micros;
+static uint32_t epoch_count; /* of the timer, which counts down */
 
 void cycles_init(void) {
     SYST_RVR = SYSTICK_SPAN - 1u;
+    SYST_CVR = 0; /* any write clears it */
     SYST_CSR = SYST_CSR_ENABLE | SYST_CSR_CORE_CLOCK; /* without its interrupt, which would be in the way */
     cycles_resume();
 }
 
 void cycles_resume(void) {
-    SYST_CVR = 0; /* any write clears it */
+    epoch_count = SYST_CVR;
     epoch_micros = board_micros();
 }
 
 /* The microseconds tell how often the 24 bits have wrapped. All of it is modulo 2^32, and so is the product: the
  * microseconds themselves wrap at 2^32. */
 uint32_t board_cycles(void) {
-    const uint32_t low = (SYSTICK_SPAN - SYST_CVR) % SYSTICK_SPAN;
+    const uint32_t low = (epoch_count - SYST_CVR) % SYSTICK_SPAN;
     const uint32_t about = (board_micros() - epoch_micros) * CYCLES_PER_MICROSECOND;
     return low + ((about - low + SYSTICK_SPAN / 2u) & ~(SYSTICK_SPAN - 1u));
 }
