@@ -1,11 +1,11 @@
 """Measure what firmware takes beside its model, and write it to edgeq/check/footprint.toml.
 
-    python benchmarks/footprint.py [--target nucleo-l4r5zi] [--check]
+    python benchmarks/footprint.py [--check]
 
-Firmware is built with zig cc (the larger of the two compilers) for chains of 1 and 21 pointwise convolutions: the
-difference is what a layer takes, the rest after the kernels is the runtime. Kernel files are compiled one by one;
-`edgeq check` adds those that a model uses. Run it after each change of kernels or runtime; `--check` writes nothing
-and exits 1 when the file is out of date by more than 2 %.
+For each kind of core, firmware is built with zig cc (by default the compiler) for chains of 1 and 21 pointwise
+convolutions: the difference is what a layer takes; kernel files are compiled one by one, and `edgeq check` adds those
+that a model uses. For each family of chips, what is left of the chain of 1 is the runtime. Run it after each change of
+kernels or runtime; `--check` writes nothing and exits 1 when the file is out of date by more than 2 %.
 """
 
 from __future__ import annotations
@@ -21,7 +21,15 @@ import numpy as np
 from elftools.elf.elffile import ELFFile
 
 from edgeq import process, resources, target
-from edgeq.check.footprint import FOOTPRINT_FILE, Footprint, footprint
+from edgeq.check.footprint import (
+    CORE_EXCEPTIONS,
+    FOOTPRINT_FILE,
+    VECTOR_BYTES,
+    CoreCode,
+    Runtime,
+    Sizes,
+    measured,
+)
 from edgeq.codegen import SourceTree, generate
 from edgeq.codegen.project import STACK_BYTES
 from edgeq.files import write_tree
@@ -88,67 +96,103 @@ def kernel_sizes(tree: SourceTree, board: Target) -> dict[str, int]:
     return sizes
 
 
-def measure(board: Target) -> Footprint:
-    """All figures for one target."""
-    # With the portable kernels, whose one function per file is all used: the rest can't be anything else.
-    portable = replace(board, core=replace(board.core, isa=tuple(f for f in board.core.isa if f not in ("dsp", "mve"))))
-    program, tree, one = build(1, portable)
-    longer, _, many = build(21, portable)
+def portable(board: Target) -> Target:
+    """The same board for the portable kernels, whose one function per file is all used: what is left after them is
+    the runtime."""
+    return replace(board, core=replace(board.core, isa=tuple(f for f in board.core.isa if f not in ("dsp", "mve"))))
+
+
+def without_kernels(usage: Usage, program: Program, kernels: dict[str, int]) -> int:
+    """Bytes of code after the kernel files."""
+    return usage.code_bytes - sum(kernels.get(source, 0) for source in program.sources)
+
+
+def measure_core(board: Target) -> tuple[CoreCode, dict[str, int]]:
+    """What depends on the core, and each kernel's size."""
+    program, tree, one = build(1, portable(board))
+    longer, _, many = build(21, portable(board))
     kernels = kernel_sizes(tree, board)
+    layer = -(-(without_kernels(many, longer, kernels) - without_kernels(one, program, kernels)) // 20)
+    ram = -(-(many.ram_bytes - many.arena_bytes - one.ram_bytes + one.arena_bytes) // 20)
+    return CoreCode(board.core.architecture, layer, ram, kernels), kernels
 
-    def code(usage: Usage, of: Program) -> int:
-        return usage.code_bytes - sum(kernels.get(s, 0) for s in of.sources)
 
-    layer = -(-(code(many, longer) - code(one, program)) // 20)
+def measure_runtime(board: Target, core: CoreCode) -> Runtime:
+    """What depends on the family of chips."""
+    program, _, one = build(1, portable(board))
+    vectors = VECTOR_BYTES * (CORE_EXCEPTIONS + board.soc.interrupts)
     image = 16 * CHANNELS
-    layer_ram = -(-(many.ram_bytes - many.arena_bytes - one.ram_bytes + one.arena_bytes) // 20)
-    return Footprint(
-        runtime_code_bytes=code(one, program) - layer,
-        runtime_ram_bytes=one.ram_bytes - one.arena_bytes - one.stack_bytes - image - layer_ram,
-        stack_bytes=STACK_BYTES,
-        layer_code_bytes=layer,
-        layer_ram_bytes=layer_ram,
-        kernel_code_bytes=kernels,
-        source=f"benchmarks/footprint.py: {TOOLCHAIN.version()}, {board.name}",
+    return Runtime(
+        without_kernels(one, program, dict(core.kernel_code_bytes)) - core.layer_code_bytes - vectors,
+        one.ram_bytes - one.arena_bytes - one.stack_bytes - image - core.layer_ram_bytes,
     )
 
 
-def as_toml(sizes: Footprint) -> str:
+def measure() -> Sizes:
+    """All figures."""
+    boards = [target.load(name) for name in target.names()]
+    boards = [board for board in boards if board.soc.firmware]
+    cores: dict[str, CoreCode] = {}
+    runtimes: dict[str, Runtime] = {}
+    for board in boards:
+        if board.core.name not in cores:
+            cores[board.core.name], _ = measure_core(board)
+        if board.soc.firmware not in runtimes:
+            runtimes[board.soc.firmware] = measure_runtime(board, cores[board.core.name])
+        print(f"{board.name}: {board.core.name}, {board.soc.firmware}", flush=True)
+    return Sizes(STACK_BYTES, runtimes, cores, f"benchmarks/footprint.py: {TOOLCHAIN.version()}")
+
+
+def as_toml(sizes: Sizes) -> str:
     """The file's text."""
     lines = [
         "# What firmware takes beside its model, in bytes. Written by benchmarks/footprint.py; don't edit.",
-        f"runtime_code_bytes = {sizes.runtime_code_bytes}",
-        f"runtime_ram_bytes = {sizes.runtime_ram_bytes}",
         f"stack_bytes = {sizes.stack_bytes}",
-        f"layer_code_bytes = {sizes.layer_code_bytes}",
-        f"layer_ram_bytes = {sizes.layer_ram_bytes}",
         f'source = "{sizes.source}"',
         "",
-        "[kernel_code_bytes]",
-        *(f'"{name}" = {size}' for name, size in sizes.kernel_code_bytes.items()),
+        "[runtime]",
     ]
+    lines += [
+        f'"{family}" = {{ code_bytes = {runtime.code_bytes}, ram_bytes = {runtime.ram_bytes} }}'
+        for family, runtime in sorted(sizes.runtime.items())
+    ]
+    for name, core in sorted(sizes.core.items()):
+        lines += [
+            "",
+            f"[core.{name}]",
+            f'architecture = "{core.architecture}"',
+            f"layer_code_bytes = {core.layer_code_bytes}",
+            f"layer_ram_bytes = {core.layer_ram_bytes}",
+            "",
+            f"[core.{name}.kernel_code_bytes]",
+            *(f'"{source}" = {size}' for source, size in core.kernel_code_bytes.items()),
+        ]
     return "\n".join(lines) + "\n"
 
 
-def out_of_date(new: Footprint, old: Footprint) -> bool:
-    """Whether any figure differs by more than 2 %, or a kernel file came or went."""
-    if set(new.kernel_code_bytes) != set(old.kernel_code_bytes):
+def out_of_date(new: Sizes, old: Sizes) -> bool:
+    """Whether any figure differs by more than 2 %, or a family, core or kernel file came or went."""
+    if set(new.core) != set(old.core) or set(new.runtime) != set(old.runtime):
         return True
-    pairs = [(new.kernel_code_bytes[k], old.kernel_code_bytes[k]) for k in new.kernel_code_bytes]
-    pairs += [(new.runtime_code_bytes, old.runtime_code_bytes), (new.runtime_ram_bytes, old.runtime_ram_bytes)]
+    pairs = [(new.runtime[k].code_bytes, old.runtime[k].code_bytes) for k in new.runtime]
+    pairs += [(new.runtime[k].ram_bytes, old.runtime[k].ram_bytes) for k in new.runtime]
+    for name, core in new.core.items():
+        before = old.core[name].kernel_code_bytes
+        if set(core.kernel_code_bytes) != set(before):
+            return True
+        pairs += [(size, before[source]) for source, size in core.kernel_code_bytes.items()]
     return any(abs(a - b) > 0.02 * max(a, b) for a, b in pairs)
 
 
 def main() -> int:
     """Write the file, or compare with it."""
     parser = argparse.ArgumentParser(description="measure what firmware takes beside its model")
-    parser.add_argument("--target", default="nucleo-l4r5zi")
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
-    sizes = measure(target.load(options.target))
+    sizes = measure()
     print(as_toml(sizes))
     if options.check:
-        return int(out_of_date(sizes, footprint()))
+        return int(out_of_date(sizes, measured()))
     FOOTPRINT_FILE.write_text(as_toml(sizes), encoding="utf-8")
     return 0
 

@@ -21,7 +21,11 @@ def board() -> Target:
 @pytest.fixture(scope="session", params=["zig", "gcc"])
 def toolchain(request: pytest.FixtureRequest) -> str:
     """Each toolchain that is installed here."""
-    name = str(request.param)
+    return require_toolchain(str(request.param))
+
+
+def require_toolchain(name: str) -> str:
+    """The name, or the test skipped with the reason."""
     if name == "gcc" and shutil.which(PROGRAM) is None:
         pytest.skip(f"{PROGRAM} is not on PATH")
     if registry.missing(registry.TOOLCHAINS[name]):

@@ -25,6 +25,8 @@ _FIRMWARE_ONLY = ("input buffer", "stack", "runtime")
 """Parts that a program on a computer or phone doesn't have, or has from the system."""
 KERNEL_FEATURES = frozenset(feature for kernel in KERNELS for feature in kernel.requires)
 """The core features that the choice of a kernel can depend on."""
+_ALIGNMENTS = {"weights": 16, "parameters": 4}
+"""Of each constant in model.c (firmware_templates/model/model.c.j2)."""
 _FILE_SOURCE = "the model's constants as packed for its kernels"
 
 
@@ -58,7 +60,7 @@ def check(
     Raises:
         UsageError: a reserve or a stack below zero.
     """
-    needs = _Needs.of(reserve_ram_bytes, reserve_flash_bytes, stack_bytes)
+    needs = _Needs.of(target, reserve_ram_bytes, reserve_flash_bytes, stack_bytes)
     model = _prepared(graph)
     prepared = model.lowered_for(target.core)
     report = prepared.on(target, needs)
@@ -77,7 +79,6 @@ def check_many(
     Raises:
         UsageError: a reserve below zero.
     """
-    needs = _Needs.of(reserve_ram_bytes, reserve_flash_bytes, None)
     model = _prepared(graph)
     lowered: dict[frozenset[str], _OnCore] = {}
     reports = []
@@ -85,6 +86,7 @@ def check_many(
         features = KERNEL_FEATURES & frozenset(target.core.isa)
         if features not in lowered:
             lowered[features] = model.lowered_for(target.core)
+        needs = _Needs.of(target, reserve_ram_bytes, reserve_flash_bytes, None)
         reports.append(lowered[features].on(target, needs))
     return tuple(reports)
 
@@ -99,8 +101,8 @@ class _Needs:
     stack_bytes: int
 
     @classmethod
-    def of(cls, ram: int, flash: int, stack: int | None) -> _Needs:
-        sizes = footprint()
+    def of(cls, target: Target, ram: int, flash: int, stack: int | None) -> _Needs:
+        sizes = footprint(target)
         found = cls(sizes, ram, flash, sizes.stack_bytes if stack is None else stack)
         for name, value in (("ram", ram), ("flash", flash), ("stack", found.stack_bytes)):
             if value < 0:
@@ -251,8 +253,10 @@ def _ram_parts(graph: Graph, plan: MemoryPlan | None, needs: _Needs, complete: b
 
 
 def _flash_parts(graph: Graph, lowered: Sequence[_Lowered], needs: _Needs, complete: bool) -> tuple[Part, ...]:
-    weights = sum(v.verdict.weights_bytes for v in lowered)
-    parameters = sum(v.verdict.parameter_bytes for v in lowered)
+    weights, parameters = (
+        sum(align_up(len(c.data), alignment) for v in lowered for c in v.lowering.constants if c.section == section)
+        for section, alignment in _ALIGNMENTS.items()
+    )
     sources = [s for v in lowered for s in v.sources]
     return (
         Part("weights", "weights", weights, not complete, _FILE_SOURCE),

@@ -298,14 +298,28 @@ def test_every_rule_has_a_message_of_its_own() -> None:
 def test_the_footprint_knows_every_kernel_and_the_stack(real: Target) -> None:
     from edgeq.codegen.project import STACK_BYTES
 
-    sizes = footprint()
-    assert sizes.stack_bytes == STACK_BYTES
-    runs = [k for k in KERNELS if set(k.requires) <= set(real.core.isa)]
-    missing = {s for k in runs for s in k.sources if s.endswith((".c", ".S"))} - set(sizes.kernel_code_bytes)
-    assert not missing, "run benchmarks/footprint.py"
-    assert sizes.code_bytes(0, ["one.c", "one.c", "one.h"]) == sizes.runtime_code_bytes + max(
-        sizes.kernel_code_bytes.values()
-    )
+    for board in (targets.load(name) for name in targets.names()):
+        sizes = footprint(board)
+        assert sizes.stack_bytes == STACK_BYTES
+        if not board.soc.firmware:
+            continue
+        assert f"{board.core.name}, family {board.soc.firmware}" in sizes.source, "run benchmarks/footprint.py"
+        runs = [k for k in KERNELS if set(k.requires) <= set(board.core.isa)]
+        figures = sizes.code.kernel_code_bytes
+        missing = {s for k in runs for s in k.sources if s.endswith((".c", ".S"))} - set(figures)
+        assert not missing, "run benchmarks/footprint.py"
+    sizes = footprint(real)
+    assert sizes.vector_bytes == 4 * (16 + 95)
+    none = sizes.code_bytes(0, [])
+    assert sizes.code_bytes(0, ["one.c", "one.c", "one.h"]) == none + max(sizes.code.kernel_code_bytes.values())
+
+
+def test_an_unknown_core_counts_as_one_of_its_architecture(real: Target) -> None:
+    other = replace(real, core=replace(real.core, name="cortex-m3x", architecture="armv6-m"))
+    assert footprint(other).code == footprint(targets.load("nucleo-g0b1re")).code
+    unknown = replace(real, soc=replace(real.soc, firmware="mine"))
+    assert footprint(unknown).runtime.code_bytes >= footprint(real).runtime.code_bytes
+    assert "family" not in footprint(unknown).source
 
 
 @pytest.mark.slow
