@@ -66,7 +66,7 @@ def test_a_small_network_on_every_board(board: str) -> None:
 def test_the_reference_models_on_every_board(shared: Path, name: str, board: str) -> None:
     model = shared / "mlperf_tiny" / f"{name}_int8.tflite"
     if not pipeline.check(model, board).fits:
-        with pytest.raises(Exception, match="needs .* more than"):
+        with pytest.raises(Exception, match=r"needs .* more than"):
             pipeline.build(model, board)
         return
     held(*judged_and_built(model, board))

@@ -84,7 +84,7 @@ def exact(model: bytes, board: Target, toolchain: str, folder: Path, cache: Path
         assert told is not None and (told.target, told.build) == (board.name, built.manifest.build)
         for sample in samples:
             session.load(sample.tobytes())
-            # Not session.infer, which looks at the time too: QEMU's STM32F405 has timers that run twelve times too fast.
+            # Not session.infer, which looks at the time too: QEMU's STM32F405 has timers twelve times too fast.
             wire.command("infer 1 0", expect="m-results-[", timeout_s=START_S)
             (expected,) = reference.run([sample])
             assert session.output(0, expected.nbytes) == expected.tobytes()
