@@ -19,9 +19,19 @@ from edgeq.cli import context
 @click.option(
     "--precision", type=click.Choice(["8", "4", "2"]), help="Of a nested model: only this one  [default: all of them]"
 )
+@click.option(
+    "--mlperf", default="", metavar="NAME", help="Of MLPerf Tiny, for its official runner: ic01, vww01, kws01 or ad01."
+)
 @context.common
 def command(
-    model: Path, target: str, output: Path, toolchain: str, precision: str | None, as_json: bool, quiet: bool
+    model: Path,
+    target: str,
+    output: Path,
+    toolchain: str,
+    precision: str | None,
+    mlperf: str,
+    as_json: bool,
+    quiet: bool,
 ) -> int:
     """Make firmware for MODEL (.tflite): generated C, compiled and linked.
 
@@ -39,7 +49,13 @@ def command(
     with out.teller() as listener:
         wanted = model if precision is None else pipeline.at_precision(model, int(precision))
         firmware = pipeline.build(
-            wanted, board, toolchain=toolchain, output=output, cache=context.cache_folder(), listener=listener
+            wanted,
+            board,
+            toolchain=toolchain,
+            output=output,
+            mlperf=mlperf,
+            cache=context.cache_folder(),
+            listener=listener,
         )
     paths = {kind: output / f"firmware.{kind}" for kind in ("bin", "hex", "elf")} | {"sources": output}
     out.show(

@@ -1,6 +1,7 @@
 """SourceTree: a graph as plain C, generated ahead of time, with everything around it that a board needs."""
 
 from edgeq.codegen.generate import generate, generate_program, model_files
+from edgeq.codegen.harness import for_mlperf
 from edgeq.codegen.tree import MANIFEST_NAME, Layer, Manifest, SourceTree, TensorInfo
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "Manifest",
     "SourceTree",
     "TensorInfo",
+    "for_mlperf",
     "generate",
     "generate_program",
     "model_files",

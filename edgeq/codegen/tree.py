@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 MANIFEST_NAME = "edgeq.json"
 
@@ -41,6 +41,7 @@ class Manifest:
 
     Attributes:
         build: `build_id` of the tree; the firmware tells it too. "" where no firmware is made.
+        input_form: what is sent as the input: "stored", the bytes that the model's inputs hold; see `codegen.harness`.
         precisions: bits of the weights that an inference can use, falling; () for a model that has one precision.
     """
 
@@ -56,6 +57,7 @@ class Manifest:
     outputs: tuple[TensorInfo, ...]
     layers: tuple[Layer, ...]
     build: str = ""
+    input_form: Literal["stored", "unsigned", "float"] = "stored"
     precisions: tuple[int, ...] = ()
 
     def to_json(self) -> str:

@@ -20,6 +20,7 @@ class DeviceInfo:
         inputs, outputs: bytes of each of the model's ends.
         stack_bytes: what its linker script reserves.
         build: `Manifest.build` of its sources; "" from firmware of before there was one.
+        input_form: what it wants as its input; see `edgeq.codegen.harness`.
         max_baud: the fastest that its console can be set to; 0 where its speed is fixed.
     """
 
@@ -34,6 +35,7 @@ class DeviceInfo:
     stack_bytes: int
     build: str = ""
     max_baud: int = 0
+    input_form: str = "stored"
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ def device_info(reply: Reply, where: str) -> DeviceInfo:
         stack_bytes=integer(reply, "m-edgeq-stack"),
         build=next(iter(reply.values("m-edgeq-build")), ""),
         max_baud=integer(reply, "m-edgeq-max-baud") if reply.values("m-edgeq-max-baud") else 0,
+        input_form=next(iter(reply.values("m-edgeq-input-form")), "stored"),
     )
 
 

@@ -17,6 +17,7 @@ from edgeq.errors import DataError, DeviceError, NegativeResult
 from edgeq.events import Listener, Notice, Progress, silent
 from edgeq.measure.answers import DeviceInfo, StandardRun, check_model
 from edgeq.measure.comparison import Comparison, real_values
+from edgeq.measure.forms import form_of, on_the_wire
 from edgeq.measure.inputs import Samples
 from edgeq.measure.measurement import (
     CycleModel,
@@ -169,7 +170,8 @@ def _full(session: Session, info: DeviceInfo, setting: Setting, subject: Subject
     for number, sample in enumerate(samples.arrays):
         listener(Progress("profile", number, total, "inferences", f"sample {number + 1}"))
         expected = [np.asarray(a) for a in subject.reference(sample)]
-        comparison.add(number, _infer(session, info, setting, sample, cycles), expected)
+        data = on_the_wire(sample, subject.manifest.inputs, info.input_form)
+        comparison.add(number, _infer(session, info, setting, data, cycles), expected)
         if number < _LAYER_RUNS:
             layer_cycles.append(session.layers(info.layers))
     while len(cycles) < total:
@@ -221,10 +223,12 @@ def _standard(session: Session, setting: Setting, subject: Subject, listener: Li
     cycles: list[int] = []
     worst, differing, elements, first = 0.0, 0, 0, ""
     outputs, printed = subject.manifest.outputs, len(subject.manifest.outputs)
+    form = form_of(session.model_name())
     for number, sample in enumerate(samples.arrays):
         listener(Progress("profile", number, len(samples.arrays), "samples"))
         every = [real_values(a, o).ravel() for a, o in zip(subject.reference(sample), outputs, strict=True)]
-        run, expected, printed = _infer_standard(session, setting, sample, every, each)
+        data = on_the_wire(sample, subject.manifest.inputs, form)
+        run, expected, printed = _infer_standard(session, setting, data, every, each)
         cycles.append(round(run.elapsed_us * 1e-6 / run.inferences * target.clock_hz))
         gaps = np.abs(np.asarray(run.results) - expected)
         wrong = ~(gaps <= _PRINTED_TOLERANCE)  # a device that prints nan is wrong too
@@ -251,15 +255,15 @@ def _standard(session: Session, setting: Setting, subject: Subject, listener: Li
             "this firmware has no edgeq command: the model's hash could not be checked, cycles are its "
             "microseconds times the target's clock, and layers and stack are unknown",
             *_unprinted(outputs, printed),
+            *(() if form == "stored" else (f"by its name it is of MLPerf Tiny: inputs were sent as {form}",)),
         ),
     )
 
 
 def _infer_standard(
-    session: Session, setting: Setting, sample: Sequence[Array], outputs: Sequence[Array], count: int
+    session: Session, setting: Setting, data: bytes, outputs: Sequence[Array], count: int
 ) -> tuple[StandardRun, Array, int]:
     """One sample's run with the reference's values beside it; sent again where the device's copy was damaged."""
-    data = _bytes(sample)
     for attempt in range(_STANDARD_ATTEMPTS):
         session.load(data)
         run = session.infer(count, 1, timeout_s=setting.inference_timeout_s)
@@ -357,20 +361,14 @@ def estimate_energy(target: Target, seconds: float, clock_hz: int) -> Energy | N
     return Energy(power.active_mw * seconds * 1000.0, power.active_mw, power.tolerance_percent, power.source)
 
 
-def _infer(
-    session: Session, info: DeviceInfo, setting: Setting, sample: Sequence[Array], cycles: list[int]
-) -> list[bytes]:
-    session.load(_bytes(sample))
+def _infer(session: Session, info: DeviceInfo, setting: Setting, data: bytes, cycles: list[int]) -> list[bytes]:
+    session.load(data)
     cycles += session.run(1, timeout_s=setting.inference_timeout_s)
     return _outputs(session, info)
 
 
 def _outputs(session: Session, info: DeviceInfo) -> list[bytes]:
     return [session.output(i, size) for i, size in enumerate(info.outputs)]
-
-
-def _bytes(sample: Sequence[Array]) -> bytes:
-    return b"".join(np.ascontiguousarray(array).tobytes() for array in sample)
 
 
 def _layer_times(manifest: Manifest, runs: Sequence[tuple[int, ...]], notices: list[str]) -> tuple[LayerTime, ...]:

@@ -95,6 +95,13 @@ class Session:
                 raise refused(reply, self._wire.name) if reply.error else damaged(asked, reply, self._wire.name)
         return None
 
+    def model_name(self) -> str:
+        """The NAME of `m-model-[NAME]`, which all firmware of the benchmark tells; "" where it isn't told."""
+        with contextlib.suppress(ProtocolError):
+            return self._wire.command("profile", expect="m-model-[").value("m-model")
+        self._wire.hello()
+        return ""
+
     def faster(self, info: DeviceInfo) -> int:
         """Raise the speed of both sides as far as both can: the speed then, in baud.
 

@@ -257,8 +257,11 @@ def plan(model: ModelLike, target: TargetLike) -> tuple[MemoryPlan, ArenaChart]:
     return made, memory.chart(program.graph, made)
 
 
-def generate(model: ModelLike, target: TargetLike) -> SourceTree:
+def generate(model: ModelLike, target: TargetLike, mlperf: str = "") -> SourceTree:
     """The C of a model with everything around it that the target needs.
+
+    Args:
+        mlperf: as which model the official MLPerf Tiny runner is to drive it; see `edgeq.codegen.harness`.
 
     Raises:
         UnsupportedError: an operator without a kernel, or ends that firmware can't have.
@@ -270,7 +273,8 @@ def generate(model: ModelLike, target: TargetLike) -> SourceTree:
     board.require_firmware("build")
     require_runnable(graph)
     program = optimize.compile_program(graph, board.core)
-    return codegen.generate(program, memory.plan_memory(program.graph, program.lowerings), board)
+    tree = codegen.generate(program, memory.plan_memory(program.graph, program.lowerings), board)
+    return codegen.for_mlperf(tree, mlperf) if mlperf else tree
 
 
 def build(
@@ -279,12 +283,14 @@ def build(
     *,
     toolchain: str = "auto",
     output: Path | None = None,
+    mlperf: str = "",
     cache: Path | None = None,
     listener: Listener = silent,
 ) -> Firmware:
     """Firmware for a model.
 
     Args:
+        mlperf: see `generate`.
         output: a folder that receives sources, `edgeq.json`, and firmware.elf, .bin and .hex.
         cache: a folder for compiled objects.
 
@@ -299,7 +305,7 @@ def build(
 
     if output is not None:
         require_writable(output, folder=True)
-    tree = generate(model, target)
+    tree = generate(model, target, mlperf)
     firmware = build_firmware(tree, load_target(target), toolchain, output, listener, cache)
     if output is not None:
         write_firmware(firmware, output)

@@ -10,6 +10,7 @@
 #include "runtime/checksum.h"
 #include "runtime/format.h"
 #include "runtime/frame.h"
+#include "runtime/harness.h"
 #include "runtime/inference.h"
 #include "runtime/speed.h"
 
@@ -56,6 +57,7 @@ static void info(void) {
     decimal_field("stack", board_stack_reserved());
     text_field("build", EDGEQ_BUILD);
     decimal_field("max-baud", speed_max());
+    text_field("input-form", INPUT_FORM == INPUT_STORED ? "stored" : INPUT_FORM == INPUT_UNSIGNED ? "unsigned" : "float");
 }
 
 /* Inferences on the loaded input, no warm-up; the last KEPT_RUNS of them are reported, oldest first. */

@@ -5,15 +5,10 @@
 #include "board/config.h"
 #include "model.h"
 #include "runtime/board.h"
+#include "runtime/harness.h"
 
-/* Where a harness sends something else than the model's own bytes (the official MLPerf Tiny runner sends unsigned
- * pixels, and floats for anomaly detection), a model can bring its conversion: define MODEL_INPUT_HOOK and
- * MODEL_INPUT_HOOK_BYTES in model.h, and implement
- *     void model_load_input(const uint8_t *received, uint8_t *arena);
- * which fills model_input(arena, …) from MODEL_INPUT_HOOK_BYTES received bytes. */
-#ifdef MODEL_INPUT_HOOK
-#define BUFFER_BYTES MODEL_INPUT_HOOK_BYTES
-void model_load_input(const uint8_t *received, uint8_t *arena);
+#if INPUT_FORM == INPUT_FLOAT
+#define BUFFER_BYTES (4u * EDGEQ_INPUT_BYTES)
 #else
 #define BUFFER_BYTES EDGEQ_INPUT_BYTES
 #endif
@@ -27,16 +22,39 @@ uint32_t input_loaded_bytes;
 static uint32_t layer_cycles[MODEL_LAYER_COUNT];
 static uint32_t layer_started;
 
+#if INPUT_FORM == INPUT_FLOAT
+/* round(value / scale) + zero_point, half away from zero, within int8; the lowest for what isn't a number. */
+static int8_t quantized(float value, const model_tensor_info *info) {
+    const float steps = value / info->scale;
+    if (!(steps > -512.0f)) {
+        return -128;
+    }
+    const int32_t rounded = steps >= 512.0f ? 512 : (int32_t)(steps < 0.0f ? steps - 0.5f : steps + 0.5f);
+    const int32_t shifted = rounded + info->zero_point;
+    return (int8_t)(shifted < -128 ? -128 : shifted > 127 ? 127 : shifted);
+}
+#endif
+
 static void load_input(void) {
-#ifdef MODEL_INPUT_HOOK
-    model_load_input(input_buffer, model_arena);
-#else
     const uint8_t *from = input_buffer;
     for (unsigned i = 0; i < MODEL_INPUT_COUNT; ++i) {
+#if INPUT_FORM == INPUT_STORED
         memcpy(model_input(model_arena, i), from, model_inputs[i].bytes);
         from += model_inputs[i].bytes;
-    }
+#else
+        int8_t *to = (int8_t *)model_input(model_arena, i);
+        for (uint32_t k = 0; k < model_inputs[i].bytes; ++k) {
+#if INPUT_FORM == INPUT_UNSIGNED
+            to[k] = (int8_t)((int32_t)*from++ - 128);
+#else
+            float value;
+            memcpy(&value, from, sizeof value);
+            from += sizeof value;
+            to[k] = quantized(value, &model_inputs[i]);
 #endif
+        }
+#endif
+    }
 }
 
 /* Called by the model between layers. A layer of more than 2^32 cycles (36 s at 120 MHz) wraps. */

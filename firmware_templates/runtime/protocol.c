@@ -9,6 +9,7 @@
 #include "runtime/edgeq.h"
 #include "runtime/format.h"
 #include "runtime/frame.h"
+#include "runtime/harness.h"
 #include "runtime/inference.h"
 #include "runtime/speed.h"
 #include "runtime/words.h"
@@ -178,7 +179,7 @@ static void help(void) {
 
 static void profile(void) {
     put_text_field("m-profile", FIRMWARE_VERSION);
-    put_text_field("m-model", MODEL_NAME);
+    put_text_field("m-model", HARNESS_NAME);
 }
 
 /* 0 where there is no such command. */

@@ -138,6 +138,7 @@ def test_info(talk: Talk) -> None:
         "m-edgeq-stack-[2048]",
         f"m-edgeq-build-[{BUILD}]",
         "m-edgeq-max-baud-[1000000]",
+        "m-edgeq-input-form-[stored]",
         "m-ready",
     ]
 

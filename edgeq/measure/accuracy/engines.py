@@ -21,6 +21,7 @@ from edgeq.graph import DType, Graph
 from edgeq.importers import Model
 from edgeq.measure.accuracy.products import Compared
 from edgeq.measure.answers import check_model
+from edgeq.measure.forms import form_of, on_the_wire
 from edgeq.measure.session import INFERENCE_TIMEOUT_S, Session
 from edgeq.measure.wire import Wire
 from edgeq.quantize import dequantized, quantized
@@ -217,7 +218,7 @@ class Device:
         timeout_s: float = INFERENCE_TIMEOUT_S,
     ) -> None:
         self.provenance = provenance
-        self._baud = baud
+        self._baud, self._inputs = baud, manifest.inputs
         self._graph, self._timeout = model[1], timeout_s
         self._reference = ReferenceEngine(*model)
         self._samples = self._differing = 0
@@ -228,6 +229,7 @@ class Device:
             if self._info is not None:
                 check_model(self._info, manifest.model_sha256, manifest.model_name, target.name)
                 self._session.faster(self._info)
+            self._form = self._info.input_form if self._info else form_of(self._session.model_name())
             self.name = f"{title or self._session.device_name} at {port}"
         except BaseException:
             self._wire.close()
@@ -262,7 +264,7 @@ class Device:
         """See Engine."""
         stored = stored_inputs(self._graph, inputs)
         wanted = self._reference.run_stored(stored)
-        data = b"".join(np.ascontiguousarray(array).tobytes() for array in stored)
+        data = on_the_wire(stored, self._inputs, self._form)
         self._samples += 1
         if self._info is None:
             return self._printed(data, real_outputs(self._graph, wanted))
