@@ -29,6 +29,7 @@ _PIPELINE = (
     "check",
     "check_budgets",
     "convert",
+    "convert_mixed",
     "deploy",
     "evaluate",
     "export",

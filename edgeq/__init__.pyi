@@ -6,6 +6,7 @@ from edgeq.pipeline import build as build
 from edgeq.pipeline import check as check
 from edgeq.pipeline import check_budgets as check_budgets
 from edgeq.pipeline import convert as convert
+from edgeq.pipeline import convert_mixed as convert_mixed
 from edgeq.pipeline import deploy as deploy
 from edgeq.pipeline import evaluate as evaluate
 from edgeq.pipeline import export as export

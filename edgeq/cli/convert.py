@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeq.cli import context
+from edgeq.cli import context, convert_mixed
 from edgeq.errors import UsageError
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ _SUFFIXES = {"static_wi8_ai8": "int8"}
 @click.option("--allow-float", is_flag=True, help="Accept operators that stay in float; they are listed.")
 @click.option("--signature", default="", metavar="NAME", help="Which one, of a SavedModel or .tflite with several.")
 @context.preprocess_option
+@convert_mixed.options
 @context.common
 def command(
     model: Path,
@@ -86,6 +87,11 @@ def command(
     allow_float: bool,
     signature: str,
     preprocess: str,
+    mixed: bool,
+    max_drop: float | None,
+    max_latency: float | None,
+    max_flash: int | None,
+    pareto: Path | None,
     as_json: bool,
     quiet: bool,
 ) -> int:
@@ -110,6 +116,12 @@ def command(
 
     out = context.output("convert", as_json, quiet)
     board = context.load_target(target)
+    if mixed:
+        place = output or model.with_name(f"{model.stem}_mixed.tflite")
+        inputs, bounds = context.data_source(data, preprocess), (max_drop, max_latency, max_flash, pareto)
+        asked = (labels, io, calibration, repair, samples, seed, signature)
+        return convert_mixed.run(convert_mixed.Wanted(model, board, place, inputs, *asked, *bounds), out)
+    convert_mixed.refuse_stray(max_drop=max_drop, max_latency=max_latency, max_flash=max_flash, pareto=pareto)
     suffix = "nested" if nested else _SUFFIXES.get(scheme, scheme)
     path = output or model.with_name(f"{model.stem}_{suffix}.tflite")
     require_writable(path)

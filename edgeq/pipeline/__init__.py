@@ -28,6 +28,7 @@ from edgeq.errors import UsageError
 from edgeq.events import Listener, silent
 from edgeq.graph import Graph
 from edgeq.pipeline.accuracy import analyze as analyze
+from edgeq.pipeline.accuracy import convert_mixed as convert_mixed
 from edgeq.pipeline.accuracy import evaluate as evaluate
 from edgeq.pipeline.training import load_qat as load_qat
 from edgeq.pipeline.training import prune as prune

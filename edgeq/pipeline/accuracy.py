@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from edgeq.importers import Model as FloatModel
     from edgeq.measure.accuracy import AccuracyReport, Engine
     from edgeq.pipeline import ModelLike, TargetLike
+    from edgeq.quantize.mixed import MixedModel
+    from edgeq.quantize.schemes import EndType
     from edgeq.quantize.sensitivity import Analysis
     from edgeq.toolchains.firmware import Firmware
 
@@ -192,5 +194,57 @@ def analyze(
         samples=samples,
         seed=seed,
         model_path=read.path,
+        listener=listener,
+    )
+
+
+def convert_mixed(
+    source: object,
+    target: TargetLike,
+    *,
+    representative_data: Any,
+    max_drop: float | None = None,
+    max_latency_ms: float | None = None,
+    max_flash_bytes: int | None = None,
+    labels: object | None = None,
+    io: EndType | None = None,
+    calibration: str = "auto",
+    repair: str | Sequence[str] = "auto",
+    samples: int | None = None,
+    seed: int = 0,
+    signature: str = "",
+    cache: Path | None = None,
+    listener: Listener = silent,
+) -> MixedModel:
+    """A `.tflite` with 4, 8 or 16 bits for each layer, as a bound on a target wants; see `edgeq.quantize.mixed`.
+
+    Cycles are estimated where the costs of all kernels are known, else counted on the target's virtual board.
+
+    Raises:
+        UsageError, NegativeResult, UnsupportedError: see `edgeq.quantize.mixed.convert_mixed`.
+    """
+    from edgeq import pipeline
+    from edgeq.importers import ImportOptions
+    from edgeq.quantize import mixed
+
+    board = pipeline.load_target(target)
+
+    def cycles_of(data: bytes, graph: Graph) -> dict[str, float]:
+        measured = pipeline.profile(pipeline.Model(data, graph), board, sim=True, samples=1, runs=1, cache=cache)
+        return {time.layer.name: float(time.cycles) for time in measured.layers}
+
+    return mixed.convert_mixed(
+        source,
+        target=board,
+        goal=mixed.Goal(max_drop, max_latency_ms, max_flash_bytes),
+        representative_data=representative_data,
+        labels=labels,
+        io=io,
+        calibration=calibration,
+        repair=repair,
+        samples=samples,
+        seed=seed,
+        options=ImportOptions(signature, None, cache),
+        cycles_of=cycles_of,
         listener=listener,
     )

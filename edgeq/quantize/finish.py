@@ -7,7 +7,7 @@ from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
 
-from edgeq.quantize.absorb import absorb
+from edgeq.quantize.absorb import absorb, affine
 from edgeq.quantize.methods import Range
 from edgeq.quantize.schemes import EndType
 from edgeq.quantize.versions import version_of
@@ -30,8 +30,8 @@ def finish(data: bytes, io: EndType, ranges: Mapping[str, Range]) -> bytes:
     for code in model.operatorCodes:
         code.builtinCode = max(code.builtinCode or 0, code.deprecatedBuiltinCode or 0)
     absorb(model, ranges)
-    _convert_inputs(model, io)
-    _convert_outputs(model, io)
+    _convert_inputs(model, io, ranges)
+    _convert_outputs(model, io, ranges)
     _rebuild_operator_codes(model)
     _drop_unused_buffers(model)
     model.metadata = None
@@ -40,28 +40,28 @@ def finish(data: bytes, io: EndType, ranges: Mapping[str, Range]) -> bytes:
     return pack(model)
 
 
-def _convert_inputs(model: Any, io: EndType) -> None:
+def _convert_inputs(model: Any, io: EndType, ranges: Mapping[str, Range]) -> None:
     """Put QUANTIZE behind every input of another integer type."""
     subgraph = model.subgraphs[0]
     for place, index in enumerate(list(subgraph.inputs)):
         inner = subgraph.tensors[index]
         if not _needs_conversion(inner, io):
             continue
-        outer = _outer_end(model, inner, io)
+        outer = _outer_end(model, inner, io, ranges.get(_name(inner)))
         inner.name = f"{_name(inner)}_{_INTEGERS[inner.type]}"
         subgraph.inputs[place] = outer
         operator = _operator(model, _OPERATORS.QUANTIZE, outer, index)
         subgraph.operators = [operator, *subgraph.operators]
 
 
-def _convert_outputs(model: Any, io: EndType) -> None:
+def _convert_outputs(model: Any, io: EndType, ranges: Mapping[str, Range]) -> None:
     """Put DEQUANTIZE (float32) or QUANTIZE (uint8) before every output of another integer type."""
     subgraph = model.subgraphs[0]
     for place, index in enumerate(list(subgraph.outputs)):
         inner = subgraph.tensors[index]
         if not _needs_conversion(inner, io):
             continue
-        outer = _outer_end(model, inner, io)
+        outer = _outer_end(model, inner, io, ranges.get(_name(inner)))
         inner.name = f"{_name(inner)}_{_INTEGERS[inner.type]}"
         subgraph.outputs[place] = outer
         kind = _OPERATORS.DEQUANTIZE if io == "float32" else _OPERATORS.QUANTIZE
@@ -72,8 +72,12 @@ def _needs_conversion(inner: Any, io: EndType) -> bool:
     return inner.type in _INTEGERS and _INTEGERS[inner.type] != io and _scale(inner) is not None
 
 
-def _outer_end(model: Any, inner: Any, io: EndType) -> int:
-    """A tensor like `inner`, in the type of the ends; uint8 has the same scale, its zero point 128 higher."""
+def _outer_end(model: Any, inner: Any, io: EndType, found: Range | None) -> int:
+    """A tensor like `inner`, in the type of the ends; uint8 has int8's scale, its zero point 128 higher.
+
+    Args:
+        found: what the float tensor holds, for an end of 8 bits at an operator that works in 16.
+    """
     outer = schema.TensorT()
     outer.name = inner.name
     outer.shape = list(inner.shape)
@@ -81,12 +85,15 @@ def _outer_end(model: Any, inner: Any, io: EndType) -> int:
     if io == "float32":
         outer.type = _TYPES.FLOAT32
     else:
-        outer.type = _TYPES.UINT8
+        outer.type = _TYPES.INT8 if io == "int8" else _TYPES.UINT8
         outer.quantization = schema.QuantizationParametersT()
-        outer.quantization.scale = list(inner.quantization.scale)
-        zero_points = inner.quantization.zeroPoint
-        zero = 0 if zero_points is None or len(zero_points) == 0 else int(zero_points[0])
-        outer.quantization.zeroPoint = [zero + 128]
+        scale, zero = float(inner.quantization.scale[0]), 0
+        if inner.type == _TYPES.INT16 and found is not None:
+            scale, zero = affine(found.low, found.high)
+        elif inner.quantization.zeroPoint is not None and len(inner.quantization.zeroPoint):
+            zero = int(inner.quantization.zeroPoint[0])
+        outer.quantization.scale = [scale]
+        outer.quantization.zeroPoint = [zero + (128 if io == "uint8" else 0)]
     tensors = model.subgraphs[0].tensors
     tensors.append(outer)
     return len(tensors) - 1
