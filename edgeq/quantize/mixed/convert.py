@@ -98,7 +98,8 @@ def convert_mixed(
             f"latency on {target.name} is neither estimated nor can it be simulated here, so it can't be bounded",
             next_step="install edgeq[simulate], or give --max-drop or --max-flash",
         )
-    search_data = usable.subset(range(min(len(usable), _SEARCH_SAMPLES)))
+    every = [i for i in sorted({*parts.calibration, *parts.judging}) if data.numbers[i] not in odd]
+    search_data = data.subset(every[:_SEARCH_SAMPLES] or parts.calibration)
     bench = _Bench(model, base, target, goal, costed, search_data, io, cycles_of, listener)
     made = bench.run()
     outputs = _outputs(model, held_back)
