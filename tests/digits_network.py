@@ -14,7 +14,7 @@ from edgeq.importers.plain_float import plain_float
 
 Weights = list[tuple[np.ndarray, np.ndarray]]
 _CHANNELS = 16
-_EPOCHS = 10
+_EPOCHS = 14
 
 
 @dataclass(frozen=True)
