@@ -35,6 +35,7 @@ from edgeq.codegen.project import STACK_BYTES
 from edgeq.files import write_tree
 from edgeq.graph import DType, Graph, Op, QuantParams, Tensor
 from edgeq.kernels import KERNELS, Program, lower
+from edgeq.kernels.nested import SOURCES
 from edgeq.memory import plan_memory
 from edgeq.target import Target
 from edgeq.toolchains.build import build_firmware
@@ -78,7 +79,8 @@ def kernel_sizes(tree: SourceTree, board: Target) -> dict[str, int]:
     """Each kernel file (as in Kernel.sources) → bytes of its code and constants."""
     folder = resources.folder("firmware_templates") / "kernels"
     runs = [kernel for kernel in KERNELS if set(kernel.requires) <= set(board.core.isa)]
-    sources = sorted({s for kernel in runs for s in kernel.sources if s.endswith((".c", ".S"))})
+    named = {*SOURCES, *(source for kernel in runs for source in kernel.sources)}
+    sources = sorted(source for source in named if source.endswith((".c", ".S")))
     headers = {f"kernels/{p.name}": p.read_bytes() for p in sorted(folder.rglob("*")) if p.suffix in (".h", ".inc")}
     sizes = {}
     with tempfile.TemporaryDirectory() as name:

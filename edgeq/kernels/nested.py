@@ -19,6 +19,13 @@ from edgeq.kernels.contract import Kernel, Lowering
 _PORTABLE = MappingProxyType({"CONV_2D": "conv_2d", "FULLY_CONNECTED": "fully_connected"})
 
 
+SOURCES = (
+    *(f"portable/{name}_top.c" for name in _PORTABLE.values()),
+    *(source for width in dsp.TOP.values() for source in (width.tile_source, width.rows_source)),
+)
+"""The files that lower precisions add."""
+
+
 def lower_at(graph: Graph, op: Op, kernel: Kernel, base: Lowering, bits: int) -> tuple[Kernel, Lowering]:
     """A layer at a lower precision.
 

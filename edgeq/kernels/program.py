@@ -137,7 +137,19 @@ def _lower_precisions(graph: Graph, core: Core, steps: tuple[Step, ...], macs: i
             if inside.isdisjoint(step.op.inputs):
                 at.append(step)
                 continue
+            _require_kernel(lower, step.op, bits)
             kernel, lowering = nested.lower_at(lower, step.op, step.kernel, step.lowering, bits)
             at.append(Step(step.op, kernel, lowering))
         made[bits] = Program(lower, core.name, tuple(at), macs)
     return MappingProxyType(made)
+
+
+def _require_kernel(graph: Graph, op: Op, bits: int) -> None:
+    """Scales come from a file, at each precision its own."""
+    choice = choose_for(graph, op, ())
+    if choice.kernel is None:
+        raise UnsupportedError(
+            f"{graph.label(op)} at {bits} bits: {'; '.join(v.message for v in choice.violations)}",
+            where=graph.source or graph.name,
+            next_step="convert the model again with --nested",
+        )

@@ -125,6 +125,8 @@ def _checked_layer(graph: Graph, weights: Any, bias: Any, channels: Any) -> int:
         raise ValueError(f"tensors {weights} and {bias} are not one layer's")
     if readers[0].inputs[1:3] != (weights, bias) or held.dtype is not DType.INT8 or not held.is_constant:
         raise ValueError(f"tensor {weights} is no constant int8 weights")
+    if held.quant is None or held.quant.zero_point.any():
+        raise ValueError(f"tensor {weights} is not quantized symmetrically")
     if added.dtype is not DType.INT32 or added.shape != (channels,) or held.shape[0] != channels:
         raise ValueError(f"{channels} channels for tensors of {held.shape} and {added.shape}")
     return int(channels)

@@ -27,6 +27,8 @@ _LARGEST = 127
 _RANGES = np.linspace(0.4, 1.0, 13)
 """Scales that are tried, as shares of the one at which nothing is clipped."""
 _SWEEPS = 4
+_FARTHEST = 4.0
+"""How many times larger or smaller a precision's scale may be than what its bits are worth at 8 bits."""
 _DAMPING = 1e-3
 """Added to the diagonal of H, as a share of its mean, so that inputs that are always zero don't leave weights free."""
 
@@ -131,10 +133,12 @@ class _Search:
                 self.scales[bits][better] = found[better]
 
     def _scales(self, codes: npt.NDArray[np.int64], bits: int, scale: Array) -> Array:
+        """The best for these codes, near the one that 8-bit weights with `scale` suggest: inputs that are always zero
+        would allow any."""
         if bits == 8:
             return scale
-        found = self.moments[bits].scales(_sliced(codes, bits))
-        return np.where(found > 0, found, scale * (16 if bits == 4 else 32))
+        own = scale * (16 if bits == 4 else 32)
+        return np.clip(self.moments[bits].scales(_sliced(codes, bits)), own / _FARTHEST, own * _FARTHEST)
 
     def _score(self, codes: npt.NDArray[np.int64], scales: Mapping[int, Array]) -> Array:
         total = np.zeros(len(codes))
@@ -145,7 +149,7 @@ class _Search:
     def fit_scales(self) -> None:
         """The lower precisions' scales anew, for the codes as they are now."""
         for bits in self.moments:
-            self.scales[bits] = self._scales(self.codes, bits, self.scales[bits])
+            self.scales[bits] = self._scales(self.codes, bits, self.scales[8])
 
     def sweep(self) -> None:
         """Each weight once, in all channels at a time."""
