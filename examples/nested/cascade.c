@@ -1,4 +1,8 @@
-/* The precision by the input: two bits first, and all eight where two are not sure of the answer. */
+/* The precision by the input or by the battery: two bits first, and all eight where two are not sure of the answer.
+ *
+ * How to choose, not that it pays: on a Cortex-M4 two bits take as long as eight (docs/nested.md), so that asking twice
+ * costs more than asking once.
+ */
 #include "cascade.h"
 
 #include "model.h"
