@@ -9,10 +9,17 @@ from rich.text import Text
 
 from edgeq.report.json import plain
 from edgeq.report.render import facts, listing, to_text, verdict
-from edgeq.target import Kind, Memory, Target
+from edgeq.target import Kind, Memory, Target, Tried
 from edgeq.units import Provenance, format_bytes, short_bytes
 
 _KINDS: Mapping[Kind, str] = {"microcontroller": "MCU", "linux": "Linux", "phone": "phone"}
+_TRIED: Mapping[Tried, str] = {
+    "no": "none yet: use the generated model.c and kernels/ in a project of your own",
+    "built": "built by both compilers, not yet run anywhere",
+    "qemu": "the very image runs in QEMU; not yet on silicon",
+    "virtual": "the very image runs on the virtual board; not yet on silicon",
+    "silicon": "run on the board",
+}
 Row = tuple[str, RenderableType, Provenance | None]
 
 
@@ -98,6 +105,10 @@ def _microcontroller_rows(t: Target) -> list[Row]:
         ("console", f"{t.board.console.peripheral} at {t.board.console.baud} baud", None),
         _source(t.board.console.source),
     ]
+    pin = t.board.window_pin
+    if pin is not None:
+        rows += [("window pin", f"{pin.pin} ({pin.title}): pulsed around timed inferences", None), _source(pin.source)]
+    rows.append(("firmware", _TRIED[t.board.firmware_tried], None))
     for usb in t.board.usb:
         rows += [("USB", f"{usb.vendor_id:04x}:{usb.product_id:04x} {usb.title}", None), _source(usb.source)]
     return rows
@@ -168,6 +179,7 @@ def target_json(t: Target) -> dict[str, object]:
         "runners": list(t.board.runners),
         "flash_methods": [way.method for way in t.board.flash_method],
         "virtual_board": t.has_virtual_board,
+        "firmware_tried": t.board.firmware_tried,
         "usable_memory": [plain(m) for m in t.memory],
         "board": plain(t.board),
         "soc": plain(t.soc),
