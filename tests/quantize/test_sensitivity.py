@@ -8,16 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from models import dense_float_tflite, digits
-from planted import FAULTS, Fault, data, digits_model, few_bits, float_model, ranges_of, weights
+from planted import CHANNELS, FAULTS, Fault, data, digits_model, few_bits, float_model, ranges_of, weights
 
 from edgeq import importers, tflite
 from edgeq.errors import UsageError
+from edgeq.importers import Model
 from edgeq.importers.plain_float import plain_float
 from edgeq.quantize import dequantized, load_data, quantized
 from edgeq.quantize.calibration import FloatRunner
 from edgeq.quantize.ptq import quantize
-from edgeq.quantize.sensitivity import Analysis, analyze
+from edgeq.quantize.sensitivity import Analysis, analyze, match
 from edgeq.quantize.sensitivity.matching import dequantized_constant
+from edgeq.quantize.sensitivity.rescaled import rescaled
 from edgeq.reference.fully_connected import fully_connected
 from edgeq.tflite.objects import constant_buffer, pack, unpack
 
@@ -226,3 +228,36 @@ def test_what_cannot_be_analysed_is_refused() -> None:
     made = quantize(model, ranges_of(model, data(model, 0, 400)))
     with pytest.raises(UsageError, match="different ends"):
         analyze(other, made, tflite.parse(made), data(model))
+
+
+def scaled_alike(seed: int) -> Model:
+    """The digits network with the channels of both depthwise layers scaled by up to 8 and the next weights back."""
+    w, rng = dict(weights()), np.random.default_rng(seed)
+    for block in range(2):
+        steps = 2.0 ** rng.uniform(-3, 3, CHANNELS)
+        w[f"depthwise{block}"] = w[f"depthwise{block}"] * steps
+        w[f"depthwise{block}_bias"] = w[f"depthwise{block}_bias"] * steps
+        w[f"pointwise{block}"] = w[f"pointwise{block}"] / steps
+    return float_model(w)
+
+
+def test_channels_that_were_equalized_are_held_against_the_float_model_scaled_alike() -> None:
+    equalized = scaled_alike(0)
+    made = quantize(equalized, ranges_of(equalized, data(equalized, 0, 400)))
+    against_itself, against_original = analysed(equalized, made), analysed(digits_model(), made)
+    assert against_itself.notices == () and "equalized" in against_original.notices[0]
+    for mine, its in zip(against_original.layers, against_itself.layers, strict=True):
+        assert mine.label == its.label
+        assert mine.own_sqnr_db == pytest.approx(its.own_sqnr_db, abs=1.5)
+        assert mine.alone_sqnr_db == pytest.approx(its.alone_sqnr_db, abs=1.5)
+    assert not any(c.kind in ("weights-differ", "weight-scale", "bias-wrong") for c in against_original.causes)
+
+
+def test_one_spoiled_layer_is_never_taken_for_equalization() -> None:
+    model = digits_model()
+    ranges = ranges_of(model, data(model, 0, 400))
+    for fault in (f for f in FAULTS if "scale-of" in f.name and "view" not in f.name):
+        for layer in (0, 1, 2, 3, 4):
+            _, made = fault.plant(model, ranges, layer, np.random.default_rng(0))
+            graph = tflite.parse(made)
+            assert rescaled(model, graph, match(model.graph, graph)) is None, (fault.name, layer)

@@ -12,10 +12,15 @@ from edgeq.importers import Model
 from edgeq.quantize.data import Dataset
 from edgeq.quantize.sensitivity.causes import find_causes
 from edgeq.quantize.sensitivity.errors import affordable, decibels, measure
-from edgeq.quantize.sensitivity.matching import Matching, match
+from edgeq.quantize.sensitivity.matching import match
 from edgeq.quantize.sensitivity.products import Analysis, LayerError
+from edgeq.quantize.sensitivity.rescaled import rescaled
 
 DEFAULT_SAMPLES = 50
+_EQUALIZED = (
+    "channels were scaled before quantization (equalized): layers are held against the float model scaled alike, which "
+    "computes the same"
+)
 
 
 def analyze(
@@ -54,6 +59,10 @@ def analyze(
         note(Notice(f"{count} samples are analysed: more of these activations don't fit into memory", "analyze"))
     chosen = np.sort(np.random.default_rng(seed).permutation(len(dataset))[:count])
     matching = match(model.graph, graph)
+    alike = rescaled(model, graph, matching)
+    if alike is not None:
+        note(Notice(_EQUALIZED, "analyze"))
+        model, matching = alike, match(alike.graph, graph)
     unmatched = tuple(graph.label(graph.ops[i]) for i in matching.unmatched)
     if unmatched:
         told = ", ".join(unmatched[:3]) + (" …" if len(unmatched) > 3 else "")
@@ -63,7 +72,8 @@ def analyze(
         name: decibels(_energy(wanted), _energy(got.reshape(wanted.shape) - wanted))
         for name, (wanted, got) in zip(model.outputs, measured.outputs, strict=True)
     }
-    _suspect_equalized(measured.layers, matching, outputs, note)
+    if alike is None:
+        _suspect_equalized(measured.layers, outputs, note)
     return Analysis(
         float_path=model.source,
         model_path=model_path or graph.source,
@@ -98,9 +108,7 @@ def _refuse_strangers(model: Model, graph: Graph) -> None:
         )
 
 
-def _suspect_equalized(
-    layers: tuple[LayerError, ...], matching: Matching, outputs: dict[str, float | None], note: Listener
-) -> None:
+def _suspect_equalized(layers: tuple[LayerError, ...], outputs: dict[str, float | None], note: Listener) -> None:
     """Rescaled layers whose network is right all the same were rescaled on purpose."""
     scaled = [
         layer
