@@ -69,6 +69,22 @@ def test_every_form_gives_the_same_function(two_inputs: Any, form: str, tmp_path
     np.testing.assert_allclose(outputs_of(model, **inputs), expected, rtol=1e-4, atol=1e-5)
 
 
+def test_a_large_model_takes_the_other_road_to_the_same_function(
+    two_inputs: Any, keras: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgeq.importers import tensorflow_worker
+
+    inputs = samples()
+    expected = np.asarray(two_inputs([inputs["image"], inputs["extra"]]))
+    usual = importers.load(two_inputs)
+    monkeypatch.setattr(tensorflow_worker, "LARGE_BYTES", 0)
+    monkeypatch.setattr(tensorflow_worker, "_converted_in_memory", None)
+    large = importers.load(two_inputs)
+    assert sorted(large.inputs) == sorted(usual.inputs)
+    assert sorted(op.kind for op in large.graph.ops) == sorted(op.kind for op in usual.graph.ops)
+    np.testing.assert_allclose(outputs_of(large, **inputs), expected, rtol=1e-4, atol=1e-5)
+
+
 def test_a_keras_object_converts_to_int8(two_inputs: Any) -> None:
     rng = np.random.default_rng(1)
     data = {"image": rng.random((40, 8, 8, 1)), "extra": rng.normal(size=(40, 4))}
