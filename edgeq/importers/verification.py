@@ -38,6 +38,15 @@ class Verification:
         """Of all outputs."""
         return max(self.differences.values(), default=0.0)
 
+    def to_json(self) -> dict[str, object]:
+        """Plain values."""
+        return {
+            "against": self.against,
+            "samples": self.samples,
+            "largest_difference_of_range": self.largest,
+            "differences_of_range": dict(self.differences),
+        }
+
     def sentence(self) -> str:
         """For the conversion report."""
         return (

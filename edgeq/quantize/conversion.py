@@ -130,6 +130,7 @@ def convert(
         leftovers=leftovers,
         seconds=clock.seconds(),
         notices=tuple(notices),
+        verification=model.verification,
     )
     return QuantizedModel(chosen.data, chosen.graph, report)
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edgeq.graph import Graph
+from edgeq.importers.verification import Verification
 from edgeq.quantize.candidates import Candidate
 from edgeq.quantize.schemes import SCHEMES, EndType
 from edgeq.quantize.screening import Suspicion
@@ -109,6 +110,7 @@ class ConversionReport:
         evaluation: None where there were no data.
         seconds: wall time by stage: import, data, quantize (with calibration and all that is tried), evaluate.
         notices: what the user should know.
+        verification: how near the float `.tflite` is to the model of another framework that it was made from.
     """
 
     source: str
@@ -132,6 +134,7 @@ class ConversionReport:
     leftovers: tuple[Leftover, ...]
     seconds: Mapping[str, float]
     notices: tuple[str, ...]
+    verification: Verification | None = None
 
     @property
     def integer_only(self) -> bool:
@@ -169,6 +172,7 @@ class ConversionReport:
             "evaluation": None if self.evaluation is None else self.evaluation.to_json(),
             "seconds": dict(self.seconds),
             "notices": list(self.notices),
+            "verification": None if self.verification is None else self.verification.to_json(),
         }
 
 

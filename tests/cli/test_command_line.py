@@ -182,6 +182,20 @@ def test_doctor_says_how_to_get_what_is_missing(edgeq: Edgeq, monkeypatch: pytes
     assert edgeq("doctor", "--json").json["missing_extras"] == ["simulate"]
 
 
+def test_doctor_installs_only_what_it_knows(edgeq: Edgeq) -> None:
+    said = edgeq("doctor", "--install", "caffe", "--json")
+    assert said.code == 2 and "onnx, torch" in said.json["error"]["next_step"]
+    frameworks = [f for f in edgeq("doctor", "--json").json["findings"] if f["area"] == "frameworks"]
+    assert [f["name"] for f in frameworks] == ["onnx", "torch"]
+
+
+def test_preprocessing_is_checked_before_the_model_is_read(edgeq: Edgeq, tmp_path: Path) -> None:
+    line = ["convert", str(tmp_path / "m.keras"), "--target", "nucleo-l4r5zi", "--preprocess"]
+    assert "no preprocessing 'resnet'" in edgeq(*line, "resnet", "--data", str(tmp_path)).err
+    said = edgeq(*line, "tf")
+    assert said.code == 2 and "add --data FOLDER" in said.err
+
+
 def test_doctor_exits_with_4_without_the_core(edgeq: Edgeq, monkeypatch: pytest.MonkeyPatch) -> None:
     import importlib.metadata
 

@@ -9,7 +9,7 @@ from command_line import Edgeq
 
 HEAVY = (
     "tensorflow", "tf_keras", "keras", "unicorn", "capstone", "serial", "pyocd", "elftools", "jinja2", "ziglang",
-    "tflite_runtime", "ai_edge_quantizer", "intelhex",
+    "tflite_runtime", "ai_edge_quantizer", "intelhex", "onnx", "onnxruntime", "torch", "PIL",
 )  # fmt: skip
 SHOW_MODULES = (
     "import sys, atexit\n"

@@ -104,6 +104,8 @@ def test_it_converts_to_integers_with_data_in_either_layout(classifier: Path) ->
     assert result.report.integer_only and result.report.kind == "onnx"
     sqnr = result.report.evaluation.outputs[0].sqnr_db
     assert sqnr is not None and sqnr > 20
+    told = result.report.to_json()["verification"]
+    assert isinstance(told, dict) and told["largest_difference_of_range"] <= 1e-4 and told["samples"] == 3
     assert any("verified against onnxruntime" in n for n in result.report.notices)
     assert any("NCHW became NHWC" in n for n in result.report.notices)
 
