@@ -79,7 +79,8 @@ def kernel_sizes(tree: SourceTree, board: Target) -> dict[str, int]:
     """Each kernel file (as in Kernel.sources) → bytes of its code and constants."""
     folder = resources.folder("firmware_templates") / "kernels"
     runs = [kernel for kernel in KERNELS if set(kernel.requires) <= set(board.core.isa)]
-    named = {*SOURCES, *(source for kernel in runs for source in kernel.sources)}
+    nested = [s for s in SOURCES if not s.startswith("dsp/") or "dsp" in board.core.isa]
+    named = {*nested, *(source for kernel in runs for source in kernel.sources)}
     sources = sorted(source for source in named if source.endswith((".c", ".S")))
     headers = {f"kernels/{p.name}": p.read_bytes() for p in sorted(folder.rglob("*")) if p.suffix in (".h", ".inc")}
     sizes = {}
