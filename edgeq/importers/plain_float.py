@@ -115,15 +115,12 @@ def _refuse_open_dimensions(graph: Graph, origin: _Origin) -> None:
 
 def _end_names(model: Any, graph: Graph) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Names of inputs and outputs: the signature's where there is one, else the tensors' without wrapping."""
-    named: dict[int, str] = {}
     signatures = [s for s in model.signatureDefs or [] if (s.subgraphIndex or 0) == 0]
-    if len(signatures) == 1:
-        for end in [*(signatures[0].inputs or []), *(signatures[0].outputs or [])]:
-            named[end.tensorIndex] = _text(end.name)
-    names = [
-        tuple(named.get(i) or friendly_name(graph.tensors[i].name) for i in ends)
-        for ends in (graph.inputs, graph.outputs)
-    ]
+    one = signatures[0] if len(signatures) == 1 else None
+    names = []
+    for ends, told in ((graph.inputs, one and one.inputs), (graph.outputs, one and one.outputs)):
+        named = {end.tensorIndex: _text(end.name) for end in told or []}
+        names.append(tuple(named.get(i) or friendly_name(graph.tensors[i].name) for i in ends))
     return _distinct(names[0]), _distinct(names[1])
 
 

@@ -99,7 +99,7 @@ def verify(
 
 
 def _as_net(array: Array, axes: tuple[int, ...] | None) -> Array:
-    return np.ascontiguousarray(narrowed(array if axes is None else array.transpose(axes)))
+    return np.array(narrowed(array if axes is None else array.transpose(axes)), order="C")
 
 
 def _difference(wanted: list[Array], found: list[Array]) -> float:

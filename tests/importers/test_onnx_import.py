@@ -200,6 +200,22 @@ def test_two_inputs_and_outputs_keep_their_names(tmp_path: Path) -> None:
     assert convert(model, representative_data=data).report.integer_only
 
 
+def test_ends_of_every_kind(tmp_path: Path) -> None:
+    """A table looked up by int64, an input that is an output too, a number without axes, a transpose and no more."""
+    m = Onnx()
+    places = m.input("places", "n", 5, kind=onnx.TensorProto.INT64)
+    x = m.input("x", 1, 3, 4, 5)
+    outputs = [m.op("Gather", m.normal(20, 4), places), m.op("Identity", x), m.op("ReduceSum", x, keepdims=0)]
+    model = verified(m.save(tmp_path / "m.onnx", *outputs, m.op("Transpose", x, perm=[0, 2, 3, 1])))
+    assert model.inputs == ("places", "x") and model.outputs[0] == "Gather_0"
+    assert [model.graph.tensors[i].dtype.value for i in model.graph.inputs] == ["INT32", "FLOAT32"]
+    only = Onnx()
+    turned = verified(
+        only.save(tmp_path / "t.onnx", only.op("Transpose", only.input("x", 1, 3, 4, 5), perm=[0, 2, 3, 1]))
+    )
+    assert turned.inputs == ("x",) and turned.layouts == {"x": (0, 2, 3, 1)}
+
+
 def test_older_opsets_have_their_meaning(tmp_path: Path) -> None:
     m = Onnx()
     x = m.input("x", 1, 3, 4, 4)

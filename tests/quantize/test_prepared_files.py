@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from models import NetBuilder, digits, digits_float_tflite
 
@@ -194,6 +194,7 @@ def tone(path: Path, *, rate: int = 16000, seconds: float = 1.0, width: int = 2,
     return stored / limit
 
 
+@settings(max_examples=20, deadline=None)
 @given(width=st.integers(1, 4), channels=st.integers(1, 3))
 def test_recordings_of_every_width(width: int, channels: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("wav") / "x.wav"
