@@ -13,6 +13,7 @@ from edgeq.cli import context
 @click.argument("float_model", metavar="FLOAT", type=click.Path(path_type=Path))
 @context.model_argument
 @click.option("--data", required=True, metavar="SOURCE", help="Typical inputs; labels in them aren't needed.")
+@context.preprocess_option
 @click.option(
     "--samples", type=click.IntRange(min=1), default=50, show_default=True, help="So many at most, at random."
 )
@@ -29,6 +30,7 @@ def command(
     float_model: Path,
     model: Path,
     data: str,
+    preprocess: str,
     samples: int,
     seed: int,
     plots: Path | None,
@@ -56,7 +58,14 @@ def command(
         require_writable(output)
     out = context.output("analyze", as_json, quiet)
     with out.teller() as listener:
-        found = pipeline.analyze(float_model, model, data=data, samples=samples, seed=seed, listener=listener)
+        found = pipeline.analyze(
+            float_model,
+            model,
+            data=context.data_source(data, preprocess),
+            samples=samples,
+            seed=seed,
+            listener=listener,
+        )
     if plots is not None:
         write_folder(plots, analyze_pictures(found))
     out.show(lambda width, color: analyze_text(found, width=width, color=color), found.to_json, output)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 import numpy as np
 
-from edgeq import importers, tflite
+from edgeq import importers, registry, tflite
 from edgeq.check import check
 from edgeq.check.estimate import Estimate
 from edgeq.errors import NegativeResult, UsageError
@@ -21,9 +22,11 @@ from edgeq.quantize.data import Dataset, Source, load_data
 from edgeq.quantize.evaluate import compare
 from edgeq.quantize.mixed.costs import Costed, CyclesOf, measure_units
 from edgeq.quantize.mixed.products import SCHEMES, SHORT, DropKind, Goal, LayerBits, MixedReport, Point
-from edgeq.quantize.mixed.search import BITS_8, Found, Total, Unit, relative_cost, search, total
+from edgeq.quantize.mixed.search import BITS_8, WEIGHTS_4, Found, Total, Unit, relative_cost, search, total
 from edgeq.quantize.products import Evaluation
 from edgeq.quantize.ptq import end_type, quantize
+from edgeq.quantize.recipes import by_name
+from edgeq.quantize.repairs import Repair, Setting
 from edgeq.quantize.schemes import DEFAULT, EndType
 from edgeq.quantize.screening import odd_samples, screen
 from edgeq.quantize.split import split
@@ -33,6 +36,7 @@ from edgeq.units import cycles_to_ms
 
 _SEARCH_SAMPLES = 500
 _MOST_TRIES = 14
+_CORRECTION = "bias-correction"
 _TOLERATED = 1.1
 """Times the cost of 8 bits everywhere that an unbounded cost may reach, where a bounded one can be kept so."""
 Assignment = tuple[int, ...]
@@ -70,7 +74,8 @@ def convert_mixed(
 
     Args:
         calibration, repair: as in `edgeq.quantize.convert`, decided for 8 bits everywhere. Repairs that round weights
-            to their 8-bit values (AdaRound) are left out: weights get fewer bits here.
+            to their 8-bit values (AdaRound) are left out, as weights get fewer bits here; biases are corrected anew for
+            each assignment with 4-bit weights.
         options: for the import.
         cycles_of: counts cycles on a virtual board, for kernels whose costs aren't estimated.
 
@@ -100,7 +105,10 @@ def convert_mixed(
         )
     every = [i for i in sorted({*parts.calibration, *parts.judging}) if data.numbers[i] not in odd]
     search_data = data.subset(every[:_SEARCH_SAMPLES] or parts.calibration)
-    bench = _Bench(model, base, target, goal, costed, search_data, io, cycles_of, listener)
+    corrects = wishes.repairs is None or _CORRECTION in wishes.repairs
+    bench = _Bench(
+        model, base, usable if corrects else None, target, goal, costed, search_data, io, cycles_of, listener
+    )
     made = bench.run()
     outputs = _outputs(model, held_back)
     evaluation = compare(model, outputs, made.data, made.graph, held_back, held_back=parts.disjoint, listener=listener)
@@ -150,6 +158,7 @@ class _Bench:
 
     model: Model
     base: Choice
+    learning: Dataset | None
     target: Target
     goal: Goal
     costed: Costed
@@ -158,6 +167,7 @@ class _Bench:
     cycles_of: CyclesOf | None
     listener: Listener
     tried: dict[Assignment, _Made] = field(default_factory=dict)
+    memo: dict[str, object] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -270,9 +280,8 @@ class _Bench:
             return self.tried[assignment]
         told = "".join(SHORT[o][0] for o in assignment)
         self.listener(Progress("mixed", len(self.tried), _MOST_TRIES, "assignments", told))
-        data = quantize(
-            self.base.model, self.base.ranges, self.io, scheme=SCHEMES[BITS_8], per_layer=self._layers(assignment)
-        )
+        model, layers = self._repaired(assignment), self._layers(assignment)
+        data = quantize(model, self.base.ranges, self.io, scheme=DEFAULT, per_layer=layers)
         graph = tflite.parse(data, "", self.model.name)
         found = compare(self.model, self.expected, data, graph, self.data, held_back=False)
         self.drop_kind, drop = drop_of(found)
@@ -281,6 +290,14 @@ class _Bench:
         made = _Made(assignment, data, graph, drop, flash, latency, not problem, problem)
         self.tried[assignment] = made
         return made
+
+    def _repaired(self, assignment: Assignment) -> Model:
+        """The float model with its biases corrected for what rounding to so few bits does to the means."""
+        if self.learning is None or WEIGHTS_4 not in assignment:
+            return self.base.model
+        repair = cast(Repair, registry.load(registry.REPAIRS, _CORRECTION, "repair"))
+        layers = by_name(self.base.model.graph, self._layers(assignment))
+        return repair.apply(self.base.model, Setting(self.learning, DEFAULT, layers, self.memo))
 
     def _layers(self, assignment: Assignment) -> dict[int | str, str]:
         return {
