@@ -93,6 +93,16 @@ ENGINES: Mapping[str, Row] = {
     "benchmark-model": Row(f"{_COMPUTER}.benchmark_model:run", summary="TensorFlow's benchmark_model, given by path"),
 }
 
+_METERS = "edgeq.measure.energy.meters"
+METERS: Mapping[str, Row] = {
+    "ppk2": Row(f"{_METERS}.ppk2:open_ppk2", "device", ("serial",), "Nordic Power Profiler Kit II"),
+    "joulescope": Row(
+        f"{_METERS}.joulescope:open_joulescope", "joulescope", ("pyjoulescope_driver",), "Joulescope JS220, JS320"
+    ),
+    "lpm01a": Row(f"{_METERS}.power_shield:open_lpm01a", "device", ("serial",), "ST X-NUCLEO-LPM01A"),
+    "stlink-v3pwr": Row(f"{_METERS}.power_shield:open_stlink_v3pwr", "device", ("serial",), "ST STLINK-V3PWR"),
+}
+
 
 def load(table: Mapping[str, Row], name: str, kind: str) -> Any:
     """Import the backend `name` of `table`.

@@ -19,6 +19,7 @@ from edgeq.target import Target
 
 if TYPE_CHECKING:
     from edgeq.measure.computer import Request
+    from edgeq.measure.energy import Plan
     from edgeq.runners.names import Names
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -311,9 +312,6 @@ def computer_options(command: F) -> F:
             help="TensorFlow Lite's benchmark_model for the device; takes --engine benchmark-model.",
         ),
         click.option(
-            "--meter", default="", metavar="NAME", help="Energy on a computer: ina2xx[:FILE], or pmic (Raspberry Pi 5)."
-        ),
-        click.option(
             "--seconds", type=click.IntRange(min=0), default=0, help="Time for so long at least  [default: 2]"
         ),
         click.option("--cpus", default="all", help="all, big, little, or numbers such as 0-3."),
@@ -346,7 +344,7 @@ def refuse_computer_options(options: Mapping[str, Any], board: Target) -> None:
         )
 
 
-def computer_requests(options: Mapping[str, Any], board: Target, runs: int) -> list[Request]:
+def computer_requests(options: Mapping[str, Any], board: Target, runs: int, meter: str) -> list[Request]:
     """One request for each --host or --serial.
 
     Raises:
@@ -367,7 +365,7 @@ def computer_requests(options: Mapping[str, Any], board: Target, runs: int) -> l
             engine=engine,
             threads=options["threads"],
             cpus=options["cpus"],
-            meter=options["meter"],
+            meter=meter,
             runs=runs,
             seconds=options["seconds"],
             cache=cache_folder(),
@@ -378,3 +376,67 @@ def computer_requests(options: Mapping[str, Any], board: Target, runs: int) -> l
         )
         for address in (addresses or ("",))
     ]
+
+
+def meter_options(command: F) -> F:
+    """--meter, --supply, --meter-supplies, --window-seconds, --windows, --save-power."""
+    for option in (
+        click.option(
+            "--save-power",
+            "traces",
+            type=click.Path(path_type=Path),
+            multiple=True,
+            help="Of a board's meter: write the power trace as .npz, .csv, .png or .svg.",
+        ),
+        click.option("--windows", type=click.IntRange(min=1), default=5, show_default=True, help="Energy windows."),
+        click.option(
+            "--window-seconds",
+            type=click.FloatRange(min=0, min_open=True),
+            default=10.0,
+            show_default=True,
+            help="Length of an energy window.",
+        ),
+        click.option("--meter-supplies", is_flag=True, help="The PPK2 powers the board (source meter)."),
+        click.option(
+            "--supply", type=click.FloatRange(min=0, min_open=True), default=3.3, show_default=True, help="Volts."
+        ),
+        click.option(
+            "--meter",
+            default="",
+            metavar="NAME[:ADDRESS]",
+            help="Measure energy. Boards: ppk2, joulescope, lpm01a, stlink-v3pwr; computers: ina2xx[:FILE], pmic.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def metering(options: Mapping[str, Any]) -> Plan | None:
+    """The plan for a board's meter, None without one.
+
+    Raises:
+        UsageError: a trace without a meter, or one that can't be written.
+    """
+    from edgeq.files import require_writable
+    from edgeq.measure.energy.files import require_format
+
+    if not options["meter"]:
+        if options["traces"]:
+            raise UsageError("--save-power needs a meter", next_step="--meter ppk2, for one")
+        return None
+    for path in options["traces"]:
+        require_format(path)
+        require_writable(path)
+    from edgeq.measure.energy import Plan
+
+    return Plan(
+        options["meter"],
+        supply_v=options["supply"],
+        source=options["meter_supplies"],
+        window_s=options["window_seconds"],
+        windows=options["windows"],
+    )
+
+
+METERING = ("meter", "supply", "meter_supplies", "window_seconds", "windows", "traces")
+"""The parameters of `meter_options`."""

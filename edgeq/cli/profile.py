@@ -26,6 +26,7 @@ from edgeq.target import Target
 )
 @context.hardware_option
 @context.computer_options
+@context.meter_options
 @click.option(
     "--wait-states",
     type=click.IntRange(0, 15),
@@ -57,7 +58,7 @@ def command(
     trace: bool,
     as_json: bool,
     quiet: bool,
-    **computer: Any,
+    **more: Any,
 ) -> int:
     """Run MODEL (.tflite) on a device: outputs compared byte for byte, latency per layer, memory, energy.
 
@@ -71,6 +72,7 @@ def command(
       edgeq profile model_nested.tflite --target nucleo-l4r5zi --sim --precision all
       edgeq profile model.tflite --target raspberry-pi-4b --host pi@raspberrypi.local --engine litert-xnnpack
       edgeq profile model.tflite --target pixel-8 --serial 3A1FDJH --cpus big
+      edgeq profile model.tflite --target nrf52840dk --port auto --meter ppk2 --supply 3.0 --save-power power.npz
     """
     from edgeq import pipeline
     from edgeq.files import require_writable
@@ -82,6 +84,7 @@ def command(
         require_writable(output)
     out = context.output("profile", as_json, quiet)
     board = context.load_target(target)
+    metering = {name: more.pop(name) for name in context.METERING}
     if board.kind != "microcontroller":
         _refuse(
             board,
@@ -91,8 +94,11 @@ def command(
             firmware=firmware is not None,
             precision=bool(precision),
         )
-        return _on_computers(out, model, board, computer, (data, samples, runs, seed), output)
-    context.refuse_computer_options(computer, board)
+        return _on_computers(
+            out, model, board, {**more, "meter": metering["meter"]}, (data, samples, runs, seed), output
+        )
+    context.refuse_computer_options(more, board)
+    plan = context.metering(metering)
     with out.teller() as listener:
         call: Any = partial(
             pipeline.profile if precision != "all" else profile_precisions,
@@ -107,12 +113,19 @@ def command(
             samples=samples,
             runs=runs,
             seed=seed,
+            meter=plan,
             cache=context.cache_folder(),
             trace=(lambda way, line: click.echo(f"{way} {line}", err=True)) if trace else None,
             listener=(lambda event: None) if trace else listener,
         )
         several = call() if precision == "all" else (call(precision=int(precision or 0)),)
     first = several[0]
+    if plan is not None:
+        from edgeq.measure.energy.files import save
+
+        for path in metering["traces"]:
+            for m in several:
+                save(m.metered, path if len(several) == 1 else path.with_stem(f"{path.stem}_{m.precision}bit"))
     if precision == "all":
         out.show(
             lambda width, color: precisions_text(several, width=width, color=color),
@@ -149,7 +162,7 @@ def _on_computers(
 
     data, samples, runs, seed = wanted
     read = pipeline.read_model(model)
-    requests = context.computer_requests(options, board, runs)
+    requests = context.computer_requests(options, board, runs, options["meter"])
     with out.teller() as listener, ThreadPoolExecutor(len(requests)) as pool:
         futures = [
             pool.submit(

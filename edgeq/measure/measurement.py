@@ -7,6 +7,7 @@ from statistics import median
 from typing import Literal
 
 from edgeq.codegen.tree import Layer
+from edgeq.measure.energy.measurement import MeteredEnergy
 from edgeq.units import cycles_to_ms
 
 
@@ -113,6 +114,7 @@ class Measurement:
         layers: () where the firmware doesn't tell.
         notices: what a reader should know, one sentence each.
         precision: bits of the weights that were used, of a model that has several precisions; 0 for one that has one.
+        metered: energy by a meter in the supply, where there was one; it goes before the estimate.
     """
 
     target: str
@@ -133,6 +135,7 @@ class Measurement:
     notices: tuple[str, ...] = ()
     build: str = ""
     precision: int = 0
+    metered: MeteredEnergy | None = None
 
     @property
     def median_cycles(self) -> int:
@@ -174,16 +177,21 @@ class Measurement:
                 for t in self.layers
             ],
             "memory": self._memory_json(),
-            "energy": None
-            if self.energy is None
-            else {
-                "uj_per_inference": round(self.energy.uj_per_inference, 3),
-                "provenance": "estimated",
-                "source": self.energy.source,
-                "active_mw": self.energy.active_mw,
-                "tolerance_percent": self.energy.tolerance_percent,
-            },
+            "energy": self._energy_json(),
             "notices": list(self.notices),
+        }
+
+    def _energy_json(self) -> dict[str, object] | None:
+        if self.metered is not None:
+            return self.metered.to_json()
+        if self.energy is None:
+            return None
+        return {
+            "uj_per_inference": round(self.energy.uj_per_inference, 3),
+            "provenance": "estimated",
+            "source": self.energy.source,
+            "active_mw": self.energy.active_mw,
+            "tolerance_percent": self.energy.tolerance_percent,
         }
 
     def _latency_json(self) -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from statistics import median
 from types import MappingProxyType
@@ -15,8 +16,11 @@ import numpy.typing as npt
 from edgeq.codegen.tree import Manifest, TensorInfo
 from edgeq.errors import DataError, DeviceError, NegativeResult
 from edgeq.events import Listener, Notice, Progress, silent
+from edgeq.measure import energy
 from edgeq.measure.answers import DeviceInfo, StandardRun, check_model
 from edgeq.measure.comparison import Comparison, real_values
+from edgeq.measure.energy.measurement import Meter, Plan
+from edgeq.measure.energy.meters import open_meter
 from edgeq.measure.forms import form_of, on_the_wire
 from edgeq.measure.inputs import Samples
 from edgeq.measure.measurement import (
@@ -64,6 +68,7 @@ class Setting:
         cycle_model: of the virtual board.
         memory: from the build, where there was one.
         symbols: of the build: name → (address, size); a crash is told with the function it was in.
+        plan: how energy is measured; None where there is no meter.
     """
 
     port: str
@@ -75,6 +80,7 @@ class Setting:
     memory: MemoryUse | None = None
     inference_timeout_s: float = INFERENCE_TIMEOUT_S
     symbols: Mapping[str, tuple[int, int]] = field(default_factory=lambda: MappingProxyType({}))
+    plan: Plan | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,10 +138,15 @@ def profile(
     if not subject.samples.arrays:
         raise DataError("there are no samples to run", next_step="give --samples 1 or more, or --data")
     try:
-        with Wire.open(setting.port, setting.baud, trace) as wire:
+        with ExitStack() as stack:
+            # The meter first: it may be what powers the board.
+            meter = stack.enter_context(open_meter(setting.plan)) if setting.plan else None
+            wire = stack.enter_context(Wire.open(setting.port, setting.baud, trace))
             session = Session(wire)
             try:
                 measured = _converse(session, setting, subject, listener)
+                if meter is not None and setting.plan is not None:
+                    measured = _metered(measured, session, meter, setting.plan, setting, listener)
             finally:
                 session.usual_speed(setting.baud)
     except DeviceError as failed:
@@ -143,6 +154,18 @@ def profile(
     for text in measured.notices:
         listener(Notice(text, "profile"))
     return measured
+
+
+def _metered(
+    measured: Measurement, session: Session, meter: Meter, plan: Plan, setting: Setting, listener: Listener
+) -> Measurement:
+    """The same with energy by a meter. The input that was loaded last is there still."""
+
+    def infer(count: int) -> float:
+        return session.infer(count, 1, timeout_s=setting.inference_timeout_s).elapsed_us * 1e-6
+
+    latency_s = measured.median_ms / 1000
+    return replace(measured, metered=energy.measure(plan, meter, latency_s, infer, measured.provenance, listener))
 
 
 def _converse(session: Session, setting: Setting, subject: Subject, listener: Listener) -> Measurement:

@@ -40,6 +40,7 @@ from edgeq.target import Target
 if TYPE_CHECKING:
     from edgeq.check import BudgetReport, FitReport, Survey
     from edgeq.codegen.tree import SourceTree
+    from edgeq.measure.energy import Plan
     from edgeq.measure.measurement import Measurement
     from edgeq.memory import ArenaChart, MemoryPlan
     from edgeq.quantize import EndType, QuantizedModel, Scheme
@@ -392,6 +393,7 @@ def profile(
     runs: int = 0,
     seed: int = 0,
     precision: int = 0,
+    meter: Plan | None = None,
     cache: Path | None = None,
     trace: Trace | None = None,
     listener: Listener = silent,
@@ -409,6 +411,7 @@ def profile(
         samples: to validate; 0 for 20, or fewer where they take long.
         runs: inferences to time; 0 for one per sample.
         precision: bits of the weights, of a model that has several precisions; 0 for its first, 8.
+        meter: measure energy with it; see `edgeq.measure.energy`.
 
     Raises:
         UsageError: neither port nor sim, or both; a remote port without `hardware`; a virtual board called hardware.
@@ -420,6 +423,11 @@ def profile(
     _check_claim(sim, hardware)
     if wait_states is not None and not sim:
         raise UsageError("only a virtual board's wait states can be chosen", next_step="add --sim")
+    if meter is not None and sim:
+        raise UsageError(
+            "a virtual board draws no current that a meter could see",
+            next_step="leave --meter out: its energy is estimated; or give --port",
+        )
     read, board = read_model(model), load_target(target)
     if precision:
         from edgeq.tflite import require_precision
@@ -441,7 +449,7 @@ def profile(
         port = ports.console_of(board, ports.present()).device
     called = provenance(port, hardware)
     setting = _Setting(port, called, board.board.title if called == "measured" else "", None)
-    return _measure(setting, read, board, firmware, (data, samples, runs, seed, precision), trace, listener)
+    return _measure(setting, read, board, firmware, (data, samples, runs, seed, precision), trace, listener, meter)
 
 
 def deploy(
@@ -548,6 +556,7 @@ def _measure(
     wanted: tuple[str | Path, int, int, int, int],
     trace: Trace | None,
     listener: Listener,
+    plan: Plan | None = None,
 ) -> Measurement:
     from edgeq.measure import built, inputs
     from edgeq.measure import profile as room
@@ -581,6 +590,7 @@ def _measure(
             cycle_model=cycle_model,
             memory=known.memory,
             symbols=known.symbols,
+            plan=plan,
         ),
         room.Subject(known.manifest, target, samples, reference.run, reference.name, model.path, precision),
         trace=trace,

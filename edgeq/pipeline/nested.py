@@ -10,6 +10,7 @@ from edgeq.events import Listener, silent
 from edgeq.pipeline import ModelLike, TargetLike, Trace, build, load_target, profile, read_model
 
 if TYPE_CHECKING:
+    from edgeq.measure.energy import Plan
     from edgeq.measure.measurement import Measurement
     from edgeq.quantize import EndType
     from edgeq.quantize.nested import NestedModel
@@ -66,6 +67,7 @@ def profile_precisions(
     samples: int = 0,
     runs: int = 0,
     seed: int = 0,
+    meter: Plan | None = None,
     cache: Path | None = None,
     trace: Trace | None = None,
     listener: Listener = silent,
@@ -100,6 +102,7 @@ def profile_precisions(
             runs=runs,
             seed=seed,
             precision=bits,
+            meter=meter,
             cache=cache,
             trace=trace,
             listener=listener,

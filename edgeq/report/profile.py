@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import RenderableType
 from rich.text import Text
 
+from edgeq.measure.energy.measurement import MeteredEnergy
 from edgeq.measure.measurement import LayerTime, Measurement
 from edgeq.report.render import facts, listing, notices, provenance, short_name, to_text, verdict
 from edgeq.units import (
@@ -97,6 +98,8 @@ def _memory(m: Measurement) -> list[tuple[str, RenderableType, Provenance | None
 
 
 def _energy(m: Measurement) -> list[tuple[str, RenderableType, Provenance | None]]:
+    if m.metered is not None:
+        return _metered(m.metered)
     if m.energy is None:
         return []
     e = m.energy
@@ -107,6 +110,21 @@ def _energy(m: Measurement) -> list[tuple[str, RenderableType, Provenance | None
             f"{e.source})",
             "estimated",
         )
+    ]
+
+
+def _metered(e: MeteredEnergy) -> list[tuple[str, RenderableType, Provenance | None]]:
+    windows = f"{len(e.uj)} windows of {e.window_s:.3g} s, {e.inferences:,} inferences each"
+    above = sum(e.above_idle_uj) / len(e.above_idle_uj)
+    lost = f", {e.lost:,} of {e.samples:,} samples lost" if e.lost else ""
+    return [
+        (
+            "energy",
+            f"{e.uj_per_inference:,.1f} µJ ± {e.uncertainty_uj:,.2g} (95 %) per inference, {above:,.1f} above idle",
+            e.provenance,
+        ),
+        ("power", f"{e.active_mw:,.2f} mW while inferring, {e.idle_mw:,.2f} mW idle; {windows}", e.provenance),
+        ("meter", f"{e.meter}{lost}", None),
     ]
 
 
