@@ -36,7 +36,7 @@ LARGE_BYTES = 32 << 20
 
 def from_keras_file(path: Path) -> bytes:
     """Convert a `.keras` or `.h5` file."""
-    if _keras_version(path).startswith("2."):
+    if keras_version(path).startswith("2."):
         loaders = [("tf_keras", _load_with_tf_keras), ("Keras 3", _load_with_keras_3)]
     else:
         loaders = [("Keras 3", _load_with_keras_3), ("tf_keras", _load_with_tf_keras)]
@@ -248,7 +248,7 @@ def _signature(loaded: Any, wanted: str) -> Any:
     )
 
 
-def _keras_version(path: Path) -> str:
+def keras_version(path: Path) -> str:
     """The Keras that wrote the file, "" where it doesn't say."""
     try:
         if zipfile.is_zipfile(path):

@@ -1,4 +1,4 @@
-"""Keras callbacks, for either generation."""
+"""Which generation of Keras a model is of, its module, and callbacks for it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,13 @@ if TYPE_CHECKING:
 
 def range_freezer(prepared: Prepared, after: int) -> Any:
     """Freezes the ranges when epoch number `after` (from 0) begins."""
-    from edgeq.training.prepare import generation_of
-
     return _freezer_class(generation_of(prepared.model))(prepared, after)
+
+
+def generation_of(model: Any) -> str:
+    """ "keras" (3) or "tf_keras", by the model's class."""
+    roots = [base.__module__.partition(".")[0] for base in type(model).__mro__ if base.__name__ == "Model"]
+    return "tf_keras" if roots and roots[0] == "tf_keras" else "keras"
 
 
 def keras_of(generation: str) -> Any:

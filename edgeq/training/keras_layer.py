@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from edgeq.training.callbacks import keras_of
 from edgeq.training.integers import (
     Parameters,
     Value,
@@ -195,9 +196,9 @@ class _Engine:
 @lru_cache(maxsize=2)
 def layer_class(generation: str) -> Any:
     """The layer for "keras" (3) or "tf_keras", registered so that saved models load."""
-    keras, serializable = _keras(generation)
+    keras = keras_of(generation)
 
-    @serializable(package=PACKAGE)
+    @keras.saving.register_keras_serializable(package=PACKAGE)
     class QuantizedNetwork(keras.layers.Layer):  # type: ignore[misc, name-defined]
         """A network with the quantization of one scheme inside; made by `edgeq.qat`."""
 
@@ -228,16 +229,6 @@ def layer_class(generation: str) -> Any:
             return {**super().get_config(), "plan": self.plan.to_json()}
 
     return QuantizedNetwork
-
-
-def _keras(generation: str) -> tuple[Any, Any]:
-    if generation == "keras":
-        import keras
-
-        return keras, keras.saving.register_keras_serializable
-    import tf_keras
-
-    return tf_keras, tf_keras.saving.register_keras_serializable
 
 
 def load_weights(engine: _Engine, weights: Weights) -> None:

@@ -14,6 +14,7 @@ from edgeq.errors import ModelFileError, UsageError
 from edgeq.importers.detect import is_keras_model
 from edgeq.quantize.data import Dataset, Source, load_data
 from edgeq.quantize.methods import Range
+from edgeq.training.callbacks import generation_of, keras_of, range_freezer
 from edgeq.training.export import float_model
 from edgeq.training.fold import fold
 from edgeq.training.network import WEIGHTED, Array, Network, Weights
@@ -74,19 +75,24 @@ class Prepared:
         Args:
             freeze_ranges_after: ranges stop moving after so many epochs; None: they never stop.
         """
-        from edgeq.training.callbacks import range_freezer
-
         return [] if freeze_ranges_after is None else [range_freezer(self, freeze_ranges_after)]
+
+    def summary(self) -> str:
+        """A line for each node: operator, output shape, bits of the weights, and the range as it is now."""
+        plan, ranges = self.plan, self.ranges()
+        lines = []
+        for node in plan.network.nodes:
+            bits = f"int{plan.bits.of_weights(node)} weights" if node.kind in WEIGHTED else ""
+            kind = node.kind + ("" if node.fused == "NONE" else f" + {node.fused}")
+            found = ranges[node.name]
+            lines.append(
+                f"{node.name:<32} {kind:<28} {node.shape!s:<16} {bits:<13} {found.low:.4g} to {found.high:.4g}"
+            )
+        return "\n".join(lines)
 
     def save(self, path: str | Path) -> None:
         """Write the model as a `.keras` file."""
         self.model.save(str(path))
-
-
-def generation_of(model: Any) -> str:
-    """ "keras" (3) or "tf_keras", by the model's class."""
-    roots = [base.__module__.partition(".")[0] for base in type(model).__mro__ if base.__name__ == "Model"]
-    return "tf_keras" if roots and roots[0] == "tf_keras" else "keras"
 
 
 def qat(
@@ -163,17 +169,13 @@ def load_qat(path: str | Path) -> Prepared:
         MissingDependencyError: TensorFlow is not installed.
     """
     registry.require(TENSORFLOW, "quantization-aware training")
-    from edgeq.importers.tensorflow_worker import _keras_version
+    from edgeq.importers.tensorflow_worker import keras_version
     from edgeq.training.keras_layer import layer_class
 
-    generation = "tf_keras" if _keras_version(Path(path)).startswith("2.") else "keras"
-    layer_class(generation)
-    if generation == "keras":
-        import keras
-    else:
-        import tf_keras as keras
+    generation = "tf_keras" if keras_version(Path(path)).startswith("2.") else "keras"
+    layer_class(generation)  # registers it
     try:
-        return Prepared(_checked(keras.models.load_model(str(path)), str(path)))
+        return Prepared(_checked(keras_of(generation).models.load_model(str(path)), str(path)))
     except (ValueError, OSError, TypeError) as failed:
         raise ModelFileError(
             f"can't be loaded as a model prepared by edgeq.qat: {str(failed).strip().splitlines()[0]}",
@@ -239,11 +241,10 @@ def _bits_of(scheme: str) -> Bits:
 def _require_tensorflow_backend(generation: str) -> None:
     if generation == "tf_keras":
         return
-    import keras
-
-    if keras.backend.backend() != "tensorflow":
+    backend = keras_of(generation).backend.backend()
+    if backend != "tensorflow":
         raise UsageError(
-            f"Keras runs on {keras.backend.backend()}, and quantization-aware training needs TensorFlow",
+            f"Keras runs on {backend}, and quantization-aware training needs TensorFlow",
             next_step="set KERAS_BACKEND=tensorflow before importing keras, and load the model again",
         )
 
@@ -260,10 +261,7 @@ def _build(model: Any, plan: Plan, generation: str) -> Any:
     """A Functional model around the quantized layer, with the original's inputs and output names."""
     from edgeq.training.keras_layer import layer_class
 
-    if generation == "keras":
-        import keras
-    else:
-        import tf_keras as keras
+    keras = keras_of(generation)
     inputs = [
         keras.Input(plan.network.node(name).shape, name=name, dtype=given.dtype)
         for name, given in zip(plan.network.inputs, flat(model.inputs), strict=True)

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from edgeq.errors import UnsupportedError, UsageError
-from edgeq.training.callbacks import keras_of
+from edgeq.training.callbacks import generation_of, keras_of
 from edgeq.training.channels import Mask, tied_groups
 from edgeq.training.network import Array, Network, Node
-from edgeq.training.prepare import Prepared, generation_of, is_prepared
+from edgeq.training.prepare import Prepared, is_prepared
 from edgeq.training.trace import trace
 
 

@@ -10,10 +10,10 @@ import numpy as np
 
 from edgeq.errors import EdgeqError, UnsupportedError
 from edgeq.importers.detect import is_keras_model
-from edgeq.training.callbacks import keras_of
+from edgeq.training.callbacks import generation_of, keras_of
 from edgeq.training.channels import Mask, kept_channels
 from edgeq.training.network import Array, Network, Node
-from edgeq.training.prepare import as_given, generation_of
+from edgeq.training.prepare import as_given
 from edgeq.training.trace import flat, trace
 
 

@@ -197,6 +197,8 @@ def test_a_sequential_of_layers(keras: Any) -> None:
     model = keras.Sequential([keras.Input((8, 8, 1)), layers.Conv2D(4, 3), layers.Flatten(), layers.Dense(2)])
     made = edgeq.qat(model, representative_data=training_digits()[0][:20])
     assert [n.kind for n in made.plan.network.nodes] == ["INPUT", "CONV_2D", "RESHAPE", "FULLY_CONNECTED"]
+    lines = made.summary().splitlines()
+    assert len(lines) == 4 and "int8 weights" in lines[1] and lines[0].endswith("0 to 1")
 
 
 def test_what_cannot_be_trained_is_refused_by_name(keras: Any) -> None:
