@@ -27,6 +27,7 @@ class Damage:
         unplug_after: bytes after which the port goes away; 0 = never.
         thief: another program has the port open too: it takes pieces of what the device says, and writes.
         still_until: bytes that pass unharmed first.
+        pace_baud: how fast it is, ten bits a byte; 0 = at once.
     """
 
     drop: float = 0.0
@@ -36,6 +37,7 @@ class Damage:
     unplug_after: int = 0
     thief: bool = False
     still_until: int = 0
+    pace_baud: int = 0
 
 
 class BadLine:
@@ -51,6 +53,7 @@ class BadLine:
         )
         self._device_baud = _BAUD
         self._passed = 0
+        self.busy_s = 0.0  # how long the line has carried bytes, of a paced one
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._carry, daemon=True)]
         if damage.thief:
@@ -103,6 +106,10 @@ class BadLine:
         if termios.tcgetattr(self._master)[4] != getattr(termios, f"B{self._device_baud}"):
             return bytes(b ^ 0xA5 for b in data)
         d, out = self._damage, bytearray()
+        if d.pace_baud:
+            started = time.monotonic()
+            time.sleep(len(data) * 10 / d.pace_baud)
+            self.busy_s += time.monotonic() - started
         for byte in data:
             self._passed += 1
             chance = self._chance.random() if self._passed > d.still_until else 1.0

@@ -78,3 +78,7 @@ void board_set_baud(uint32_t baud) {
     fprintf(stderr, "%u\n", (unsigned)baud);
     fflush(stderr);
 }
+
+void board_pin(int high) {
+    (void)high;
+}

@@ -65,7 +65,7 @@ def computed(x: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
     return np.clip(x.astype(np.int32) + np.array(WEIGHTS), -128, 127).astype(np.int8)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(data=st.binary(min_size=ELEMENTS, max_size=ELEMENTS))
 @pytest.mark.parametrize("name", ["ic01", "kws01", "ad01"])
 def test_what_the_runner_sends_is_what_the_model_gets(talk: Talk, name: str, data: bytes) -> None:

@@ -111,6 +111,19 @@ def test_a_good_line_is_no_torture(firmware: tuple[Path, Manifest]) -> None:
     assert got.validation.bit_exact and got.notices == ()
 
 
+def test_many_samples_are_bound_by_the_line(firmware: tuple[Path, Manifest]) -> None:
+    """An accuracy run of a thousand inputs takes as long as 115200 baud take to carry them, and not much longer."""
+    program, manifest = firmware
+    subject = Subject(manifest, BOARD, seeded(list(manifest.inputs), 20, 1), right, "the rule")
+    with BadLine(program, Damage(pace_baud=115200), 1) as line:
+        started = time.monotonic()
+        got = profile(Setting(line.port, 115200, "simulated"), subject)
+        wall = time.monotonic() - started
+        busy = line.busy_s
+    assert got.validation.bit_exact and len(got.cycles) == 20
+    assert busy / wall > 0.7, (busy, wall)
+
+
 def test_bad_lines(firmware: tuple[Path, Manifest]) -> None:
     ends = many(firmware, range(36), 1)
     assert sum(ends.values()) == 36 and ends["right"] >= 12, ends

@@ -65,7 +65,7 @@ def test_a_protected_chip_is_not_erased_unasked() -> None:
     assert rom.mass_erased
 
 
-@pytest.mark.parametrize("share", [0.0, 0.0005, 0.001, 0.002, 0.004, 0.03, 0.4, 0.9, 0.95, 0.99])
+@pytest.mark.parametrize("share", [0.0, 0.0005, 0.002, 0.004, 0.4, 0.95, 0.99])
 def test_an_unplug_at_any_moment_is_told_and_repaired_by_the_next_flash(share: float) -> None:
     with RomDouble(PAGES) as good:
         flash(good)
@@ -80,7 +80,7 @@ def test_an_unplug_at_any_moment_is_told_and_repaired_by_the_next_flash(share: f
     assert bytes(again.flash[: len(IMAGE.data)]) == IMAGE.data
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(stale=st.binary(max_size=300))
 def test_a_rom_that_was_left_in_the_middle_of_something(stale: bytes) -> None:
     """Whatever a host that was interrupted has sent: the next one gets in step, or says that it can't."""
