@@ -401,7 +401,7 @@ class CoreMachine:
         source, kernels = joined([files for _, _, files in made])
         _write({**kernels, "batch.c": source}, folder)
         output = folder / "batch.elf"
-        kept = [f"-Wl,--undefined=c{i}_model_invoke" for i in range(len(graphs))]
+        kept = [f"-Wl,-u,c{i}_model_invoke" for i in range(len(graphs))]
         link = ("-nostdlib", "-Wl,--gc-sections", "-Wl,--entry=c0_model_invoke", *kept, "-T", self._folder / "link.ld")
         objects = self._kernels.objects({**kernels, **self._libc})
         libgcc = ("-lgcc",) if self._gcc else ()
