@@ -34,7 +34,8 @@ _SCALED = 0.2
 """By which share a channel must differ before its layer counts as scaled; rounding alone stays far below."""
 _LEAST_LIKE = 0.95
 """Cosine between a channel's weights, float and quantized, from which on a factor between them means something."""
-_MISFIT = 0.02
+_MISFIT = 1e-4
+"""Of a layer's energy that scaled weights may miss more than twice what the original ones miss."""
 _CLOSES = 0.1
 """How far from 1 the scales may end up at the model's outputs."""
 
@@ -112,7 +113,7 @@ def _scale_layer(
         along = [1] * weights.ndim
         along[axis] = -1
         changed[tensor.index] = weights * (slope.reshape(along) if scaled else 1.0)
-        if _misfit(real, changed[tensor.index]) > max(_MISFIT, 2 * before):
+        if _misfit(real, changed[tensor.index]) > _MISFIT + 2 * before:
             return None
         bias = floating.input_of(op, 2)
         if scaled and bias is not None and bias.data is not None:
