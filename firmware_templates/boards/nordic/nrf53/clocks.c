@@ -24,8 +24,26 @@ static void trim(void) {
     }
 }
 
+/* Anomaly 160 of the nRF5340 (Nordic nrfx, mdk/system_nrf5340_application.c): from this revision on, undocumented registers
+ * of the regulators and of the flash have to be set before the core runs at 128 MHz. */
+#define FICR_REVISION         REGISTER(0x00FF0134u)
+#define ANOMALY_160_FROM      5u
+
+static void work_around_anomaly_160(void) {
+    static const uint32_t settings[][2] = {
+        {0x5000470Cu, 0x7Eu}, {0x5000493Cu, 0x7Eu}, {0x50002118u, 0x7Fu}, {0x50039E04u, 0}, {0x50039E08u, 0},
+        {0x50101110u, 0},     {0x50002124u, 0},     {0x5000212Cu, 0},     {0x502012A0u, 0},
+    };
+    if (FICR_REVISION >= ANOMALY_160_FROM) {
+        for (unsigned i = 0; i < sizeof settings / sizeof settings[0]; ++i) {
+            REGISTER(settings[i][0]) = settings[i][1];
+        }
+    }
+}
+
 void clocks_init(void) {
     trim();
+    work_around_anomaly_160();
     /* The debug port closes after each reset unless firmware hands on what UICR says (Product Specification, "Debug access
      * port"; Nordic's own start-up does the same). */
     CTRLAP_APPROTECT_DISABLE = UICR_APPROTECT;
