@@ -1,6 +1,6 @@
 """Peak memory of a conversion: a float network of 200 MB from ONNX, Keras or `.tflite` to int8.
 
-    python benchmarks/convert_memory.py [--megabytes 200] [--samples 40] [tflite onnx keras]
+    python benchmarks/convert_memory.py [--megabytes 200] [--samples 40] [--auto] [tflite onnx keras]
 
 Each conversion runs in a process of its own. What is printed is the highest resident set of that process, and of the
 largest of the workers that it started (TensorFlow, onnxruntime), as the kernel counts them.
@@ -22,7 +22,7 @@ _CONVERT = """
 import json, resource, sys, time
 from edgeq import pipeline
 start = time.perf_counter()
-made = pipeline.convert(sys.argv[1], representative_data=sys.argv[2])
+made = pipeline.convert(sys.argv[1], representative_data=sys.argv[2], calibration=sys.argv[3], repair=sys.argv[4])
 own, worker = (resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 report = made.report
 print(json.dumps({"seconds": time.perf_counter() - start, "own_mb": own, "worker_mb": worker,
@@ -84,8 +84,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kinds", nargs="*", choices=[*WRITERS, []], default=[])
     parser.add_argument("--megabytes", type=int, default=200)
+    parser.add_argument("--auto", action="store_true", help="all calibrations and repairs, as convert tries them")
     parser.add_argument("--samples", type=int, default=40)
     chosen = parser.parse_args()
+    how = ("auto", "auto") if chosen.auto else ("min-max", "none")
     layers = max(1, round(chosen.megabytes * 2**20 / (4 * _UNITS**2)))
     with tempfile.TemporaryDirectory() as scratch:
         data = Path(scratch) / "x.npy"
@@ -94,7 +96,7 @@ def main() -> None:
             model = Path(scratch) / f"large.{kind}"
             WRITERS[kind](model, layers)
             start = time.perf_counter()
-            said = subprocess.run([sys.executable, "-c", _CONVERT, model, data], capture_output=True, text=True)
+            said = subprocess.run([sys.executable, "-c", _CONVERT, model, data, *how], capture_output=True, text=True)
             model.unlink()
             if said.returncode:
                 print(f"{kind}: failed after {time.perf_counter() - start:.0f} s\n{said.stderr[-2000:]}")

@@ -61,7 +61,7 @@ ENVIRONMENTS: Mapping[str, Environment] = MappingProxyType(
             ("onnx>=1.17,<2", "onnxruntime>=1.20,<2"),
             ("onnx", "onnxruntime"),
             ".onnx models",
-            150,
+            210,
         ),
         "torch": Environment(
             "torch",
@@ -69,7 +69,7 @@ ENVIRONMENTS: Mapping[str, Environment] = MappingProxyType(
             ("torch==2.13.0", "onnx>=1.17,<2", "onnxscript>=0.5", "onnxruntime>=1.20,<2"),
             ("torch", "onnxscript", "onnx", "onnxruntime"),
             "PyTorch: .pt2 programs and torch.nn.Module",
-            1400,
+            1100,
         ),
     }
 )
