@@ -1,6 +1,6 @@
 """edgeq, TFLiteConverter and ai-edge-quantizer side by side: accuracy of their default int8, time, peak memory.
 
-    python benchmarks/accuracy.py [--data FOLDER] [--case NAME …] [--json FILE]
+    python benchmarks/accuracy.py [--data FOLDER] [--case NAME …] [--tool NAME …] [--json FILE]
 
 FOLDER (or EDGEQ_SHARED/data) has the reference models and data. Each conversion runs in a process of its own, from the
 file on disk to the quantized one, imports included. Peak memory is that of the larger of this process and its children
@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -162,7 +162,7 @@ def right(data: bytes, test: np.ndarray, labels: np.ndarray, by_reference: bool)
     return np.array([dequantized(last, values).argmax() for values in stored]) == labels
 
 
-def compare(name: str, folder: Path, by_reference: bool) -> dict[str, Any]:
+def compare(name: str, folder: Path, tools: Sequence[str], by_reference: bool) -> dict[str, Any]:
     """All tools on one case."""
     from edgeq import importers
 
@@ -172,7 +172,7 @@ def compare(name: str, folder: Path, by_reference: bool) -> dict[str, Any]:
     rows: dict[str, Any] = {}
     marks: dict[str, np.ndarray] = {}
     with tempfile.TemporaryDirectory() as scratch:
-        for tool in TOOLS:
+        for tool in tools:
             output = Path(scratch) / f"{tool}.tflite"
             figures = measured(tool, name, folder, output)
             marks[tool] = right(output.read_bytes(), test, labels, by_reference)
@@ -195,6 +195,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("EDGEQ_SHARED", ".")) / "data")
     parser.add_argument("--case", nargs="*", choices=list(CASES), default=list(CASES))
+    parser.add_argument("--tool", nargs="*", choices=TOOLS, default=TOOLS)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--reference", action="store_true")
     parser.add_argument("--convert", nargs=3, metavar=("TOOL", "CASE", "OUTPUT"), help=argparse.SUPPRESS)
@@ -209,7 +210,7 @@ def main() -> int:
     results = []
     print(f"{'case':18}{'float':>7}  {'tool':18}{'accuracy':>9}{'±':>7}{'s':>7}{'CPU s':>7}{'MB':>7}")
     for name in asked.case:
-        found = compare(name, asked.data, asked.reference)
+        found = compare(name, asked.data, asked.tool, asked.reference)
         results.append(found)
         for place, (tool, row) in enumerate(found["tools"].items()):
             head = f"{name:18}{found['float']:7.3f}" if place == 0 else " " * 25
@@ -221,7 +222,7 @@ def main() -> int:
             )
     if asked.json:
         asked.json.write_text(json.dumps(results, indent=1))
-    return int(any(row["tools"]["edgeq"]["worse_than"] for row in results))
+    return int(any(row["worse_than"] for found in results for tool, row in found["tools"].items() if tool == "edgeq"))
 
 
 if __name__ == "__main__":
