@@ -18,7 +18,7 @@ Refused = frozenset[int]
 
 ModelRule = Callable[[Graph, Refused], Facts | None]
 
-_CARRIED = (DType.INT8, DType.UINT8, DType.INT16, DType.INT32, DType.FLOAT32)
+_CARRIED = (DType.INT8, DType.UINT8, DType.INT16, DType.INT32, DType.INT64, DType.FLOAT32, DType.BOOL)
 """What the firmware's model_tensor_info can name at a model's ends."""
 
 _CONVERSIONS = ("QUANTIZE", "DEQUANTIZE", "CAST")

@@ -19,7 +19,15 @@ from edgeq.kernels import Constant, Program, Step
 from edgeq.memory import MemoryPlan
 from edgeq.target import Target
 
-_TYPE_CODES = {DType.INT8: 0, DType.UINT8: 1, DType.INT16: 2, DType.INT32: 3, DType.FLOAT32: 4}
+_TYPE_CODES = {
+    DType.INT8: 0,
+    DType.UINT8: 1,
+    DType.INT16: 2,
+    DType.INT32: 3,
+    DType.FLOAT32: 4,
+    DType.BOOL: 5,
+    DType.INT64: 6,
+}
 _NUMPY = {
     "int8_t": np.int8,
     "uint8_t": np.uint8,

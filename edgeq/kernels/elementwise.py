@@ -8,10 +8,11 @@ from math import prod
 
 import numpy as np
 
-from edgeq.graph import DType, Graph, Op, Tensor
+from edgeq.graph import DType, Graph, Op
 from edgeq.kernels import arithmetic, rules, wide, windows
 from edgeq.kernels.arithmetic import Multiplier
-from edgeq.kernels.contract import Constant, Facts, Kernel, Lowering, Rule
+from edgeq.kernels.contract import Facts, Kernel, Lowering, Rule
+from edgeq.kernels.operands import operand
 from edgeq.kernels.types import INT8, INT16
 
 _RANK = 6
@@ -67,23 +68,14 @@ def scale_initializer(m: Multiplier) -> str:
     return f"{{{m.value}, {m.shift}}}"
 
 
-def _operand(tensor: Tensor, position: int) -> tuple[str, tuple[Constant, ...]]:
-    if tensor.data is None:
-        return f"{{in{position}}}", ()
-    name = f"operand{position}"
-    if tensor.dtype is DType.INT16:
-        return f"{{const:{name}}}", (Constant(name, "int16_t", tensor.data.astype("<i2").tobytes()),)
-    return f"{{const:{name}}}", (Constant(name, "int8_t", tensor.data.astype(np.int8).tobytes()),)
-
-
 def _lower(graph: Graph, op: Op, scales: tuple[Multiplier, Multiplier, Multiplier], left_shift: int) -> Lowering:
     a, b, out = graph.input_of(op, 0), graph.input_of(op, 1), graph.output_of(op)
     assert a is not None and b is not None
     sizes, (stride0, stride1) = merged(
         out.shape, broadcast_strides(a.shape, out.shape), broadcast_strides(b.shape, out.shape)
     )
-    first, first_constants = _operand(a, 0)
-    second, second_constants = _operand(b, 1)
+    first, first_constants = operand(a, 0)
+    second, second_constants = operand(b, 1)
     in_place = tuple(i for i, t in enumerate((a, b)) if not t.is_constant and t.shape == out.shape)
     return Lowering.of_call(
         arguments=(first, second, "{out0}"),

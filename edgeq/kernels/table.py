@@ -15,7 +15,10 @@ from edgeq.kernels import (
     elementwise,
     fully_connected,
     fully_connected_s16,
+    indexed,
+    lookup,
     mean,
+    moves,
     pooling,
     quantize,
     sigmoid_s16,
@@ -34,12 +37,15 @@ KERNELS: tuple[Kernel, ...] = (
     *pooling.KERNELS,
     *elementwise.KERNELS,
     *activations.KERNELS,
+    *lookup.KERNELS,
     *softmax.KERNELS,
     *softmax_s16.KERNELS,
     *sigmoid_s16.KERNELS,
     *mean.KERNELS,
     *quantize.KERNELS,
     *data_movement.KERNELS,
+    *moves.KERNELS,
+    *indexed.KERNELS,
 )
 
 

@@ -3,6 +3,8 @@
 tflite-runtime 2.14 is the reference as it is. LiteRT's own reference kernels differ from it in one operator,
 int8 FULLY_CONNECTED; there the network is cut at each of these, which are then computed in integers. So it is in 2.14
 where that one leaves a part of the output unwritten (`leaves_rows_out`). 4-bit weights are widened to 8 bits first.
+Four operators have no reference kernel (`_ONE_KERNEL`): the network is cut there too, and the one kernel that there
+is runs.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ from edgeq.reference.segments import extract
 from edgeq.reference.widen import has_4_bit_weights, widened
 
 Engine = Literal["auto", "tflite-runtime", "litert"]
+_ONE_KERNEL = frozenset({"CEIL", "CUMSUM", "ELU", "ROUND"})
+"""What BUILTIN_REF lacks (CUMSUM in 2.14 only); their kernels take no short cuts that would change a bit."""
 _Array = npt.NDArray[np.generic]
 _Values = dict[int, _Array]
 
@@ -99,20 +103,21 @@ class Reference:
 
     def _plan(self) -> list[_Step]:
         graph = self.graph
-        if not self._replayed:
+        apart = [op for op in graph.ops if op.index in self._replayed or op.kind in _ONE_KERNEL]
+        if not apart:
             return [_Segment(self._engine, self._model, graph, graph.inputs, graph.outputs)]
         steps: list[_Step] = []
         run_of_ops: list[Op] = []
         for op in graph.ops:
-            if op.index in self._replayed:
-                steps += self._segment(run_of_ops)
-                run_of_ops = []
-                steps.append(_FullyConnected(graph, op))
-            else:
+            if op not in apart:
                 run_of_ops.append(op)
+                continue
+            steps += self._segment(run_of_ops)
+            run_of_ops = []
+            steps += [_FullyConnected(graph, op)] if op.index in self._replayed else self._segment([op], "BUILTIN")
         return steps + self._segment(run_of_ops)
 
-    def _segment(self, ops: Sequence[Op]) -> list[_Step]:
+    def _segment(self, ops: Sequence[Op], kernels: str = "BUILTIN_REF") -> list[_Step]:
         if not ops:
             return []
         inside = {op.index for op in ops}
@@ -125,7 +130,7 @@ class Reference:
         ins = tuple(sorted(read - written - constant))
         outs = tuple(sorted(written & read_later))
         model = extract(self._model, [op.index for op in ops], ins, outs)
-        return [_Segment(self._engine, model, self.graph, ins, outs)]
+        return [_Segment(self._engine, model, self.graph, ins, outs, kernels)]
 
     def _checked(self, inputs: Sequence[npt.NDArray[Any]]) -> list[_Array]:
         wanted = [self.graph.tensors[index] for index in self.graph.inputs]
@@ -166,17 +171,24 @@ class _Segment:
     """An interpreter on (a part of) the model."""
 
     def __init__(
-        self, engine: str, model: bytes, graph: Graph, inputs: tuple[int, ...], outputs: tuple[int, ...]
+        self,
+        engine: str,
+        model: bytes,
+        graph: Graph,
+        inputs: tuple[int, ...],
+        outputs: tuple[int, ...],
+        kernels: str = "BUILTIN_REF",
     ) -> None:
         self._where = graph.source or graph.name
         self._engine = engine
         module = importlib.import_module(_MODULES[engine])
+        resolver = "BUILTIN_REF" if kernels == "BUILTIN_REF" else "BUILTIN_WITHOUT_DEFAULT_DELEGATES"
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 self._interpreter: Any = module.Interpreter(
                     model_content=model,
-                    experimental_op_resolver_type=module.OpResolverType.BUILTIN_REF,
+                    experimental_op_resolver_type=getattr(module.OpResolverType, resolver),
                     num_threads=1,
                 )
             self._interpreter.allocate_tensors()

@@ -119,11 +119,17 @@ static int32_t integer_at(const uint8_t *data, uint32_t type, uint32_t at) {
     case 0:
         return ((const int8_t *)data)[at];
     case 1:
+    case 5:
         return data[at];
     case 2: {
         int16_t value;
         memcpy(&value, data + 2u * at, sizeof value);
         return value;
+    }
+    case 6: {
+        int64_t value;
+        memcpy(&value, data + 8u * at, sizeof value);
+        return value > INT32_MAX ? INT32_MAX : value < INT32_MIN ? INT32_MIN : (int32_t)value;
     }
     default: {
         int32_t value;

@@ -262,7 +262,7 @@ def test_open_dimensions(board: Target) -> None:
 
 
 def test_ends_that_firmware_cannot_carry(board: Target) -> None:
-    wide = single_op_model("CAST", [T((1, 8), "INT64", name="x")], T((1, 8), "INT32"))
+    wide = single_op_model("CAST", [T((1, 8), "COMPLEX64", name="x")], T((1, 8), "INT32"))
     assert "ends_can_be_carried" in rules_of(check(parse(wide), board))
     constant = model_bytes([T((4,), scale=1.0, data=[1, 2, 3, 4], name="c")], [], [0], [0])
     assert set(rules_of(check(parse(constant), board))) == {"not_empty", "ends_are_computed"}

@@ -45,6 +45,7 @@ class Case:
 
 
 _LIMITS = {
+    DType.INT64: (-(1 << 40), 1 << 40),
     DType.UINT8: (0, 255),
     DType.INT16: (-32768, 32767),
     DType.BOOL: (0, 1),

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from conformance import strategies, strategies_s16
+from conformance import strategies, strategies_moves, strategies_s16, strategies_unary
 from conformance.cases import Values
 
-OPERATORS: dict[str, Values] = {**strategies.CASES, **strategies_s16.CASES}
+OPERATORS: dict[str, Values] = {
+    **strategies.CASES,
+    **strategies_s16.CASES,
+    **strategies_unary.CASES,
+    **strategies_moves.CASES,
+}
