@@ -133,3 +133,13 @@ def per_tensor(quant: QuantParams | None) -> bool:
 def usable(quant: QuantParams | None) -> bool:
     """Whether all scales are finite and positive."""
     return quant is not None and bool(np.all(np.isfinite(quant.scale)) and np.all(quant.scale > 0))
+
+
+def float_product(a: np.float32, b: np.float32) -> np.float32:
+    """A product that the reference computes in float32."""
+    return np.float32(a * b)
+
+
+def float_quotient(a: np.float32, b: np.float32) -> float:
+    """A quotient that the reference computes in float32 before it widens it."""
+    return float(np.float32(a / b))

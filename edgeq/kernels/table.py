@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from edgeq.graph import Graph, Op
 from edgeq.kernels import (
     activations,
+    binary,
     conv,
     conv_s16,
     data_movement,
@@ -36,6 +37,7 @@ KERNELS: tuple[Kernel, ...] = (
     *fully_connected_s16.KERNELS,
     *pooling.KERNELS,
     *elementwise.KERNELS,
+    *binary.KERNELS,
     *activations.KERNELS,
     *lookup.KERNELS,
     *softmax.KERNELS,

@@ -168,7 +168,7 @@ def _random(info: TensorInfo, generator: np.random.Generator) -> Array:
         )
     # Raw bytes rather than Generator.integers, whose stream may change between numpy versions.
     if dtype == np.bool_:
-        return generator.integers(0, 2, info.shape).astype(np.bool_)
+        return (np.frombuffer(generator.bytes(count), np.uint8) & 1).astype(np.bool_).reshape(info.shape)
     return np.frombuffer(generator.bytes(count * dtype.itemsize), dtype).reshape(info.shape)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conformance import strategies, strategies_moves, strategies_s16, strategies_unary
+from conformance import strategies, strategies_binary, strategies_moves, strategies_s16, strategies_unary
 from conformance.cases import Values
 
 OPERATORS: dict[str, Values] = {
@@ -10,4 +10,5 @@ OPERATORS: dict[str, Values] = {
     **strategies_s16.CASES,
     **strategies_unary.CASES,
     **strategies_moves.CASES,
+    **strategies_binary.CASES,
 }

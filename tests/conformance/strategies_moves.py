@@ -11,7 +11,7 @@ from conformance.shapes import shapes
 from hypothesis import strategies as st
 from models_flatbuffer import T, single_op_model
 
-_ALL = ("INT8", "INT8", "INT16", "INT32", "FLOAT32", "BOOL", "INT64", "UINT8")
+_ALL = ("INT8", "INT16", "INT32", "FLOAT32", "BOOL", "INT64", "UINT8")
 
 
 @st.composite
@@ -35,7 +35,7 @@ def transposes(draw: st.DrawFn) -> Case:
     """TRANSPOSE of up to five dimensions."""
     shape = draw(shapes(5))
     order = draw(st.permutations(range(len(shape))))
-    dtype = draw(st.sampled_from(("INT8", "INT8", "INT16", "FLOAT32", "INT32", "INT64")))
+    dtype = draw(st.sampled_from(("INT8", "INT16", "FLOAT32", "INT32", "INT64")))
     quant = draw(quantization(dtype))
     inp, out = T(shape, dtype, **quant), T(tuple(shape[a] for a in order), dtype, **quant)
     model = single_op_model("TRANSPOSE", [inp, _numbers(order)], out, version=4)
@@ -49,7 +49,7 @@ def slices(draw: st.DrawFn) -> Case:
     begin = [draw(st.integers(0, d - 1)) for d in shape]
     size = [draw(st.integers(1, d - b)) for d, b in zip(shape, begin, strict=True)]
     written = [-1 if b + s == d and draw(st.booleans()) else s for d, b, s in zip(shape, begin, size, strict=True)]
-    dtype = draw(st.sampled_from(("INT8", "INT8", "INT16", "FLOAT32", "INT32", "BOOL")))
+    dtype = draw(st.sampled_from(("INT8", "INT16", "FLOAT32", "INT32", "BOOL")))
     quant, index = draw(quantization(dtype)), draw(st.sampled_from(("INT32", "INT64")))
     inp, out = T(shape, dtype, **quant), T(tuple(size), dtype, **quant)
     model = single_op_model("SLICE", [inp, _numbers(begin, index), _numbers(written, index)], out, version=3)
@@ -85,7 +85,7 @@ def strided_slices(draw: st.DrawFn) -> Case:
         end.append(last)
         stride.append(step)
         out.append(len(taken))
-    dtype = draw(st.sampled_from(("INT8", "INT8", "INT16", "FLOAT32", "INT32", "BOOL")))
+    dtype = draw(st.sampled_from(("INT8", "INT16", "FLOAT32", "INT32", "BOOL")))
     quant = draw(quantization(dtype))
     inp = T(shape, dtype, **quant)
     made = T((*out, *shape[rank:]), dtype, **quant)
@@ -100,7 +100,7 @@ def splits(draw: st.DrawFn, kind: str) -> Case:
     shape = list(draw(shapes()))
     axis = draw(st.integers(0, len(shape) - 1))
     written = axis - len(shape) if draw(st.booleans()) else axis
-    dtype = draw(st.sampled_from(("INT8", "INT8", "INT16", "FLOAT32", "INT32")))
+    dtype = draw(st.sampled_from(("INT8", "INT16", "FLOAT32", "INT32")))
     quant = draw(quantization(dtype))
     count = draw(st.integers(1, 4))
     options: dict[str, Any]
@@ -129,7 +129,7 @@ def packs(draw: st.DrawFn) -> Case:
     shape = draw(shapes(3))
     count = draw(st.integers(1, 4))
     axis = draw(st.integers(0, len(shape)))
-    dtype = draw(st.sampled_from(("INT8", "INT8", "INT16", "FLOAT32", "INT32")))
+    dtype = draw(st.sampled_from(("INT8", "INT16", "FLOAT32", "INT32")))
     quant = draw(quantization(dtype))
     inputs = [
         T(shape, dtype, **quant, data=rng.integers(-100, 100, shape) if i and draw(st.booleans()) else None)
@@ -145,7 +145,7 @@ def depths(draw: st.DrawFn, kind: str) -> Case:
     """SPACE_TO_DEPTH and DEPTH_TO_SPACE."""
     block = draw(st.integers(1, 3))
     n, h, w, c = (draw(st.integers(1, 3)) for _ in range(4))
-    dtype = draw(st.sampled_from(("INT8", "INT8", "FLOAT32", "INT32")))
+    dtype = draw(st.sampled_from(("INT8", "FLOAT32", "INT32")))
     quant = draw(quantization(dtype))
     large, small = T((n, h * block, w * block, c), dtype, **quant), T((n, h, w, c * block * block), dtype, **quant)
     ends = (large, small) if kind == "SPACE_TO_DEPTH" else (small, large)
@@ -166,7 +166,7 @@ def batches(draw: st.DrawFn, kind: str) -> Case:
     after = [draw(st.integers(0, n - 1 - b)) for n, b in zip(full, before, strict=True)]
     inner = [n - b - a for n, b, a in zip(full, before, after, strict=True)]
     n, c = draw(st.integers(1, 2)), draw(st.integers(1, 3))
-    dtype = draw(st.sampled_from(("INT8", "INT8", "FLOAT32", "INT32")))
+    dtype = draw(st.sampled_from(("INT8", "FLOAT32", "INT32")))
     quant = draw(quantization(dtype))
     space, batch = T((n, *inner, c), dtype, **quant), T((n * prod(block), *cells, c), dtype, **quant)
     ends = (space, batch) if kind == "SPACE_TO_BATCH_ND" else (batch, space)
@@ -187,7 +187,9 @@ def reverses(draw: st.DrawFn) -> Case:
     dtype = draw(st.sampled_from(("FLOAT32", "INT32", "INT16", "INT64", "BOOL", "UINT8")))
     quant = draw(quantization(dtype))
     inp, out = T(shape, dtype, **quant), T(shape, dtype, **quant)
-    return Case(single_op_model("REVERSE_V2", [inp, _numbers(axes)], out, version=3), {"in": inp, "axes": axes})
+    model = single_op_model("REVERSE_V2", [inp, _numbers(axes)], out, version=2)
+    engine = "litert" if len(axes) > 1 else "tflite-runtime"  # 2.14 takes the first axis alone
+    return Case(model, {"in": inp, "axes": axes}, (), engine)  # type: ignore[arg-type]
 
 
 @st.composite
@@ -196,7 +198,7 @@ def broadcasts(draw: st.DrawFn) -> Case:
     out = draw(shapes())
     cut = draw(st.integers(0, len(out) - 1))
     shape = tuple(d if draw(st.booleans()) else 1 for d in out)[cut:]
-    dtype = draw(st.sampled_from(("INT8", "INT8", "FLOAT32", "INT32", "INT16")))
+    dtype = draw(st.sampled_from(("INT8", "FLOAT32", "INT32", "INT16")))
     quant = draw(quantization(dtype))
     ends = T(shape, dtype, **quant), T(out, dtype, **quant)
     model = single_op_model("BROADCAST_TO", [ends[0], _numbers(out)], ends[1], version=3)
@@ -239,7 +241,7 @@ def nearest(draw: st.DrawFn) -> Case:
     size = draw(st.integers(1, 9)), draw(st.integers(1, 9))
     made = draw(st.integers(1, 12)), draw(st.integers(1, 12))
     n, c = draw(st.integers(1, 2)), draw(st.integers(1, 3))
-    dtype = draw(st.sampled_from(("INT8", "INT8", "INT16", "FLOAT32")))
+    dtype = draw(st.sampled_from(("INT8", "INT16", "FLOAT32")))
     quant = draw(quantization(dtype))
     options = draw(st.sampled_from(({}, {"align_corners": True}, {"half_pixel_centers": True})))
     ends = T((n, *size, c), dtype, **quant), T((n, *made, c), dtype, **quant)
@@ -255,7 +257,7 @@ def gathers(draw: st.DrawFn) -> Case:
     axis = draw(st.integers(0, len(shape) - 1))
     batch = draw(st.integers(0, axis)) if draw(st.integers(0, 3)) == 0 else 0
     picked = (*shape[:batch], *draw(shapes(2, 4)))
-    dtype = draw(st.sampled_from(("INT8", "INT8", "INT16", "FLOAT32", "INT32", "INT64", "BOOL")))
+    dtype = draw(st.sampled_from(("INT8", "INT16", "FLOAT32", "INT32", "INT64", "BOOL")))
     quant, index = draw(quantization(dtype)), draw(st.sampled_from(("INT32", "INT64")))
     values = rng.integers(0, shape[axis], picked).astype(index.lower())
     known = draw(st.booleans())

@@ -1,0 +1,8 @@
+#include "kernels/edgeq_binary.h"
+#include "kernels/edgeq_broadcast.h"
+
+static inline uint8_t compare(const edgeq_compare_params *p, float a, float b) {
+  return (p->relation & (a < b ? 1 : a == b ? 2 : a > b ? 4 : 8)) != 0;
+}
+
+EDGEQ_BROADCAST(edgeq_compare_f32, edgeq_compare_params, float, uint8_t, compare)
