@@ -13,6 +13,7 @@ from edgeq.kernels.contract import Call, Constant, Facts, Kernel, Lowering
 from edgeq.kernels.types import INDEX, MOVED
 
 _RANK = 6
+_PADDED = tuple(dtype for dtype in MOVED if dtype.bits <= 32)
 
 
 def type_is_kept(graph: Graph, op: Op) -> Facts | None:
@@ -40,7 +41,12 @@ def paddings_fit(graph: Graph, op: Op) -> Facts | None:
     return {"paddings": values.tolist(), "in_shape": list(inp.shape), "out_shape": list(out.shape)}
 
 
-def _lower_pad(graph: Graph, op: Op) -> Lowering:
+def pad_fields(graph: Graph, op: Op, value: int) -> dict[str, str]:
+    """The members of `edgeq_pad_params`.
+
+    Args:
+        value: whose lowest bytes are one element of the padding.
+    """
     inp, paddings, out = graph.input_of(op, 0), graph.input_of(op, 1), graph.output_of(op)
     assert inp is not None and paddings is not None and paddings.data is not None
     before = tuple(int(np.int64(b)) for b in paddings.data.reshape(-1, 2)[:, 0])
@@ -48,16 +54,20 @@ def _lower_pad(graph: Graph, op: Op) -> Lowering:
     def six(values: tuple[int, ...], fill: int) -> str:
         return "{" + ", ".join(map(str, (fill,) * (_RANK - len(values)) + values)) + "}"
 
+    return {
+        "size": six(inp.shape, 1),
+        "before": six(before, 0),
+        "out_size": six(out.shape, 1),
+        "item_bytes": str(out.dtype.bits // 8),
+        "value": str(value) if value > -(1 << 31) else "INT32_MIN",
+    }
+
+
+def _lower_pad(graph: Graph, op: Op) -> Lowering:
+    out = graph.output_of(op)
+    value = arithmetic.zero_point_of(out) if out.quant is not None else 0
     return Lowering.of_call(
-        arguments=("{in0}", "{out0}"),
-        struct="edgeq_pad_params",
-        fields={
-            "size": six(inp.shape, 1),
-            "before": six(before, 0),
-            "out_size": six(out.shape, 1),
-            "item_bytes": str(out.dtype.bits // 8),
-            "value": str(arithmetic.zero_point_of(out) if out.quant is not None else 0),
-        },
+        arguments=("{in0}", "{out0}"), struct="edgeq_pad_params", fields=pad_fields(graph, op, value)
     )
 
 
@@ -182,7 +192,7 @@ KERNELS = (
         rules=(
             rules.arity(2, 2),
             *_MOVE,
-            rules.types((MOVED, INDEX), MOVED),
+            rules.types((_PADDED, INDEX), _PADDED),
             type_is_kept,
             rules.constant(1, "paddings"),
             rules.rank(0, (1, 2, 3, 4, 5, 6)),

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from edgeq.graph import Graph, Op
 from edgeq.kernels import (
     activations,
+    batch_matmul,
     binary,
+    constants_made,
     conv,
     conv_s16,
     data_movement,
@@ -20,11 +22,14 @@ from edgeq.kernels import (
     lookup,
     mean,
     moves,
+    normalization,
     pooling,
     quantize,
+    reductions,
     sigmoid_s16,
     softmax,
     softmax_s16,
+    spatial,
 )
 from edgeq.kernels.contract import Kernel, Rule, Violation
 from edgeq.target import Core
@@ -44,10 +49,15 @@ KERNELS: tuple[Kernel, ...] = (
     *softmax_s16.KERNELS,
     *sigmoid_s16.KERNELS,
     *mean.KERNELS,
+    *reductions.KERNELS,
+    *normalization.KERNELS,
+    *spatial.KERNELS,
+    *batch_matmul.KERNELS,
     *quantize.KERNELS,
     *data_movement.KERNELS,
     *moves.KERNELS,
     *indexed.KERNELS,
+    *constants_made.KERNELS,
 )
 
 

@@ -3,7 +3,8 @@
 tflite-runtime 2.14 is the reference as it is. LiteRT's own reference kernels differ from it in one operator,
 int8 FULLY_CONNECTED; there the network is cut at each of these, which are then computed in integers. So it is in 2.14
 where that one leaves a part of the output unwritten (`leaves_rows_out`). 4-bit weights are widened to 8 bits first.
-Four operators have no reference kernel (`_ONE_KERNEL`): the network is cut there too, and the one kernel that there
+Sums of int8 are
+replayed too (`sums`). Four operators have no reference kernel (`_ONE_KERNEL`): the network is cut there too, and the one kernel that there
 is runs.
 """
 
@@ -25,6 +26,7 @@ from edgeq.errors import DataError, MissingDependencyError, UnsupportedError, Us
 from edgeq.graph import DType, Graph, Op
 from edgeq.reference.fully_connected import fully_connected, is_int8_fully_connected, leaves_rows_out
 from edgeq.reference.segments import extract
+from edgeq.reference.sums import is_quantized_sum, quantized_sum
 from edgeq.reference.widen import has_4_bit_weights, widened
 
 Engine = Literal["auto", "tflite-runtime", "litert"]
@@ -73,11 +75,13 @@ class Reference:
         self._replayed = frozenset(
             op.index
             for op in self.graph.ops
-            if is_int8_fully_connected(self.graph, op) and (engine == "litert" or leaves_rows_out(self.graph, op))
+            if (is_int8_fully_connected(self.graph, op) and (engine == "litert" or leaves_rows_out(self.graph, op)))
+            or is_quantized_sum(self.graph, op)
         )
         self.name = f"{engine} {importlib.metadata.version(_PACKAGES[engine])} BUILTIN_REF"
-        if self._replayed:
-            self.name += " + integer FULLY_CONNECTED"
+        kinds = sorted({op.kind for op in self.graph.ops if op.index in self._replayed})
+        if kinds:
+            self.name += f" + integer {', '.join(kinds)}"
         self._steps = self._plan()
 
     def run(self, inputs: Sequence[npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
@@ -114,7 +118,7 @@ class Reference:
                 continue
             steps += self._segment(run_of_ops)
             run_of_ops = []
-            steps += [_FullyConnected(graph, op)] if op.index in self._replayed else self._segment([op], "BUILTIN")
+            steps += [_Replay(graph, op)] if op.index in self._replayed else self._segment([op], "BUILTIN")
         return steps + self._segment(run_of_ops)
 
     def _segment(self, ops: Sequence[Op], kernels: str = "BUILTIN_REF") -> list[_Step]:
@@ -152,11 +156,15 @@ class _Step(Protocol):
 
 
 @dataclass(frozen=True)
-class _FullyConnected:
+class _Replay:
     graph: Graph
     op: Op
 
     def run(self, values: _Values) -> None:
+        if self.op.kind == "SUM":
+            source, axes = (values[index] for index in self.op.inputs[:2])
+            values[self.op.outputs[0]] = quantized_sum(self.graph, self.op, source, axes)
+            return
         bias = self.graph.input_of(self.op, 2)
         values[self.op.outputs[0]] = fully_connected(
             self.graph,

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from conformance import strategies, strategies_binary, strategies_moves, strategies_s16, strategies_unary
+from conformance import (
+    strategies,
+    strategies_binary,
+    strategies_moves,
+    strategies_rows,
+    strategies_s16,
+    strategies_unary,
+)
 from conformance.cases import Values
 
 OPERATORS: dict[str, Values] = {
@@ -11,4 +18,5 @@ OPERATORS: dict[str, Values] = {
     **strategies_unary.CASES,
     **strategies_moves.CASES,
     **strategies_binary.CASES,
+    **strategies_rows.CASES,
 }

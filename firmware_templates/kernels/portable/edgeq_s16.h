@@ -39,7 +39,7 @@ typedef struct {
 
 void edgeq_conv_2d_s16(const edgeq_conv_s16_params *p, const int16_t *in, int16_t *out);
 void edgeq_depthwise_conv_2d_s16(const edgeq_conv_s16_params *p, const int16_t *in, int16_t *out);
-void edgeq_transpose_conv_s16(const edgeq_conv_s16_params *p, const int16_t *in, int16_t *out, int64_t *sums);
+void edgeq_transpose_conv_s16(const edgeq_conv_s16_params *p, const int16_t *in, int16_t *out);
 void edgeq_fully_connected_s16(const edgeq_fully_connected_s16_params *p, const int16_t *in, int16_t *out);
 void edgeq_average_pool_2d_s16(const edgeq_pool_params *p, const int16_t *in, int16_t *out);
 void edgeq_max_pool_2d_s16(const edgeq_pool_params *p, const int16_t *in, int16_t *out);
