@@ -2,10 +2,9 @@
 
 tflite-runtime 2.14 is the reference as it is. LiteRT's own reference kernels differ from it in one operator,
 int8 FULLY_CONNECTED; there the network is cut at each of these, which are then computed in integers. So it is in 2.14
-where that one leaves a part of the output unwritten (`leaves_rows_out`). 4-bit weights are widened to 8 bits first.
-Sums of int8 are
-replayed too (`sums`). Four operators have no reference kernel (`_ONE_KERNEL`): the network is cut there too, and the one kernel that there
-is runs.
+where that one leaves a part of the output unwritten (`leaves_rows_out`), and in both for sums of int8 (`sums`). 4-bit
+weights are widened to 8 bits first. Four operators have no reference kernel (`_ONE_KERNEL`): the network is cut there
+too, and the one kernel that there is runs.
 """
 
 from __future__ import annotations

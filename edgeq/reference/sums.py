@@ -31,5 +31,5 @@ def quantized_sum(graph: Graph, op: Op, inputs: npt.NDArray[Any], axes: npt.NDAr
     total = (inputs.astype(np.int64) - int(source.quant.zero_point[0])).sum(axis=dimensions)
     value, shift = quantized_multiplier(float(source.quant.scale[0]) / float(target.quant.scale[0]))
     scaled = requantize(np.asarray(total), np.int64(value), np.int64(shift)) + int(target.quant.zero_point[0])  # type: ignore[arg-type]
-    limits = np.iinfo(target.dtype.numpy)
-    return np.clip(scaled, limits.min, limits.max).astype(target.dtype.numpy).reshape(target.shape)
+    most = (1 << (target.dtype.bits - 1)) - 1
+    return np.clip(scaled, -most - 1, most).astype(target.dtype.numpy).reshape(target.shape)
