@@ -223,7 +223,7 @@ def _operator(spec: O, codes: list[Any]) -> Any:
 
 
 def _plain(key: str, value: Any) -> Any:
-    if isinstance(value, str):
+    if isinstance(value, str) and key not in ("container", "shared_name"):
         enum = _ENUM_OF.get(key, "TensorType")
         return getattr(getattr(schema, enum), value)
     return list(value) if isinstance(value, tuple) else value

@@ -14,7 +14,7 @@ from edgeq import resources
 from edgeq.codegen.project import build_files, firmware_files, linux_files
 from edgeq.codegen.tree import Layer, Manifest, SourceTree, TensorInfo, build_id
 from edgeq.errors import UnsupportedError
-from edgeq.graph import DType, Tensor
+from edgeq.graph import DType, Graph, Tensor
 from edgeq.kernels import Constant, Program, Step
 from edgeq.memory import MemoryPlan
 from edgeq.target import Target
@@ -75,6 +75,7 @@ def model_files(program: Program, plan: MemoryPlan, manifest: Manifest | None = 
         "inputs": [_end(program.graph.tensors[i], plan) for i in program.graph.inputs],
         "outputs": [_end(program.graph.tensors[i], plan) for i in program.graph.outputs],
         "layers": [_layer(program, place, plan) for place in range(len(program.steps))],
+        "states": _states(program.graph, plan),
     }
     files = {name: templates.get_template(f"{name}.j2").render(context).encode() for name in ("model.h", "model.c")}
     return {**files, **kernels}
@@ -222,6 +223,7 @@ def _layer(program: Program, place: int, plan: MemoryPlan) -> _LayerText:
     prefix = f"layer_{index}"
     pointers = {
         **_pointers("in", step.op.inputs, plan, "const void *"),
+        **_pointers("in", _variables(graph, step.op.inputs), plan, "void *"),  # a state is read and written
         **_pointers("out", step.op.outputs, plan, "void *"),
         "scratch": f"(void *)(arena + {plan.scratch_offsets.get(index, 0)}u)",
     }
@@ -281,6 +283,37 @@ def _calls(params: str, arguments: str, kernels: list[str]) -> list[str]:
 def _pointers(role: str, tensors: tuple[int, ...], plan: MemoryPlan, c_type: str) -> dict[str, str]:
     offsets = plan.offsets
     return {f"{role}{i}": f"({c_type})(arena + {offsets[t]}u)" for i, t in enumerate(tensors) if t in offsets}
+
+
+def _variables(graph: Graph, tensors: tuple[int, ...]) -> tuple[int, ...]:
+    """Those that are variables, in their places; -1 for the others."""
+    return tuple(i if i >= 0 and graph.tensors[i].is_variable else -1 for i in tensors)
+
+
+@dataclass(frozen=True)
+class _StateText:
+    """A variable's place, and what it holds after a reset: a byte over and over, or a constant."""
+
+    offset: int
+    size_bytes: int
+    byte: int
+    initial: _ConstantText | None
+
+
+def _states(graph: Graph, plan: MemoryPlan) -> list[_StateText]:
+    found = []
+    offsets = plan.offsets
+    for tensor in graph.tensors:
+        if not tensor.is_variable or tensor.index not in offsets:
+            continue
+        initial = None
+        if tensor.initial is not None:
+            data = tensor.initial.astype(tensor.dtype.numpy.newbyteorder("<")).tobytes()
+            initial = _constant(f"state_{tensor.index}", Constant("initial", "uint8_t", data, "parameters"), "")
+        # What TensorFlow Lite's interpreter resets variables to.
+        zero = int(tensor.quant.zero_point[0]) & 255 if tensor.dtype is DType.INT8 and tensor.quant else 0
+        found.append(_StateText(offsets[tensor.index], tensor.size_bytes, zero, initial))
+    return found
 
 
 def _fill(text: str, values: dict[str, str]) -> str:

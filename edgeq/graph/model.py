@@ -116,6 +116,8 @@ class Tensor:
         index: its number in the file's subgraph, also in Graph.tensors.
         shape: every dimension ≥ 0 and known (a dynamic batch is frozen to 1 by the reader).
         shape_signature: as in the file: -1 where the producer left a dimension open; () if absent.
+        is_variable: it keeps its value from one inference to the next.
+        initial: a variable's value after a reset; zero (its zero point, of int8) without.
         data: constants only: elements of `dtype.numpy` in `shape`, read-only (INT4/INT2 unpacked).
     """
 
@@ -127,6 +129,7 @@ class Tensor:
     data: npt.NDArray[np.generic] | None = None
     shape_signature: tuple[int, ...] = ()
     is_variable: bool = False
+    initial: npt.NDArray[np.generic] | None = None
 
     @property
     def short_name(self) -> str:

@@ -30,6 +30,8 @@ from edgeq.kernels import (
     softmax,
     softmax_s16,
     spatial,
+    state,
+    svdf,
 )
 from edgeq.kernels.contract import Kernel, Rule, Violation
 from edgeq.target import Core
@@ -58,6 +60,8 @@ KERNELS: tuple[Kernel, ...] = (
     *moves.KERNELS,
     *indexed.KERNELS,
     *constants_made.KERNELS,
+    *state.KERNELS,
+    *svdf.KERNELS,
 )
 
 

@@ -21,6 +21,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgeq.errors import ModelFileError
 from edgeq.graph import DType, Graph, Op, QuantParams, Tensor, verify
+from edgeq.tflite import variables
 from edgeq.tflite.nested import read_nested
 from edgeq.tflite.options import enum_names, read_options
 
@@ -129,20 +130,18 @@ class _Reader:
             raise ValueError(f"schema version {model.Version()}, expected 3")
         if model.SubgraphsLength() < 1:
             raise ValueError("it holds no subgraph")
-        if model.SubgraphsLength() > 1:
-            self.notices.append(f"holds {model.SubgraphsLength()} subgraphs; only the first is used")
         codes = tuple(self._codes(model))
         subgraph = model.Subgraphs(0)
         buffers = model.BuffersLength()
-        tensors = tuple(
-            self._tensor(i, t, model, buffers)
-            for i, t in self._each("tensor", subgraph.TensorsLength, subgraph.Tensors)
-        )
+        tensors, ops = self._part(subgraph, model, codes, buffers)
         inputs = self._indices(subgraph, "Inputs")
         outputs = self._indices(subgraph, "Outputs")
-        ops = tuple(
-            self._op(i, o, codes) for i, o in self._each("operator", subgraph.OperatorsLength, subgraph.Operators)
-        )
+        if variables.uses_variables(ops):
+            others = [self._part(model.Subgraphs(i), model, codes, buffers) for i in range(1, model.SubgraphsLength())]
+            self.place[0] = "the graph's variables"
+            tensors, ops = variables.resolve(tensors, ops, [(tensors, ops), *others])
+        elif model.SubgraphsLength() > 1:
+            self.notices.append(f"holds {model.SubgraphsLength()} subgraphs; only the first is used")
         self.place[0] = "the graph"
         for end in (*inputs, *outputs):
             if not 0 <= end < len(tensors):
@@ -155,12 +154,22 @@ class _Reader:
             source=self.source,
             sha256=hashlib.sha256(self.data).hexdigest(),
             file_bytes=len(self.data),
-            tensors=tensors,
-            ops=ops,
+            tensors=tuple(tensors),
+            ops=tuple(ops),
             inputs=inputs,
             outputs=outputs,
             notices=tuple(self.notices),
         )
+
+    def _part(
+        self, subgraph: Any, model: Any, codes: tuple[tuple[str, int, str], ...], buffers: int
+    ) -> tuple[list[Tensor], list[Op]]:
+        tensors = [
+            self._tensor(i, t, model, buffers)
+            for i, t in self._each("tensor", subgraph.TensorsLength, subgraph.Tensors)
+        ]
+        ops = [self._op(i, o, codes) for i, o in self._each("operator", subgraph.OperatorsLength, subgraph.Operators)]
+        return tensors, ops
 
     def _spend(self, count: int) -> None:
         self.budget -= count

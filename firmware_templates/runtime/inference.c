@@ -36,6 +36,13 @@ static int8_t quantized(float value, const model_tensor_info *info) {
 #endif
 
 static void load_input(void) {
+#if MODEL_STATE_BYTES > 0
+    static uint8_t started;
+    if (!started) {
+        model_reset(model_arena);
+        started = 1;
+    }
+#endif
     const uint8_t *from = input_buffer;
     for (unsigned i = 0; i < MODEL_INPUT_COUNT; ++i) {
 #if INPUT_FORM == INPUT_STORED

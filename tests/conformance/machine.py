@@ -94,6 +94,11 @@ def board() -> Target:
     return target.load(_TARGET)
 
 
+def keeps_state(graph: Graph) -> bool:
+    """Whether an inference depends on those before it."""
+    return any(tensor.is_variable for tensor in graph.tensors)
+
+
 class _Arena:
     """Junk between guards, in memory of this process."""
 
@@ -209,8 +214,8 @@ class HostModel:
         self.program = program
         self._library = library
         self._users = users
-        self._input, self._output, self._invoke = (
-            library[f"c{number}_model_{name}"] for name in ("input", "output", "invoke")
+        self._input, self._output, self._invoke, self._reset = (
+            library[f"c{number}_model_{name}"] for name in ("input", "output", "invoke", "reset")
         )
         self._input.restype = self._output.restype = ctypes.c_void_p
         self._arena = _Arena(plan.arena_bytes)
@@ -219,8 +224,10 @@ class HostModel:
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """See Loaded."""
         self._runs += 1
-        self._arena.fill(self._runs)
         base = ctypes.c_void_p(self._arena.address)
+        if self._runs == 1 or not keeps_state(self.graph):
+            self._arena.fill(self._runs)
+            self._reset(base)
         for i, array in enumerate(inputs):
             data = np.ascontiguousarray(array).tobytes()
             ctypes.memmove(self._input(base, i), data, len(data))
@@ -276,31 +283,35 @@ class SanitizedMachine:
         return [SanitizedModel(graph, made[i][0], output, i) for i, graph in enumerate(graphs)]
 
 
-_ROW = "{$MODEL_ARENA_BYTES, $MODEL_INPUT_COUNT, $MODEL_OUTPUT_COUNT, $model_input, $model_output, $model_invoke},\n"
+_ROW = "{$MODEL_ARENA_BYTES, $MODEL_INPUT_COUNT, $model_input, $model_output, $model_invoke, $model_reset},\n"
 _MAIN = """
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 static const struct {
   size_t arena_bytes;
-  unsigned inputs, outputs;
+  unsigned inputs;
   int8_t *(*input)(uint8_t *arena, unsigned i);
   const int8_t *(*output)(const uint8_t *arena, unsigned i);
   void (*invoke)(uint8_t *arena);
+  void (*reset)(uint8_t *arena);
 } models[] = {
 ROWS};
-/* arguments: the model's number, the bytes of its inputs, then of its outputs */
+/* arguments: the model's number, how many inferences, the bytes of its inputs, then of its outputs */
 int main(int argc, char **argv) {
   const int number = atoi(argv[1]), inputs = (int)models[number].inputs;
   uint8_t *arena = aligned_alloc(16, models[number].arena_bytes);
   memset(arena, 0xA5, models[number].arena_bytes);
-  for (int i = 0; i < inputs; ++i) {
-    const size_t bytes = (size_t)atol(argv[2 + i]);
-    if (fread(models[number].input(arena, (unsigned)i), 1, bytes, stdin) != bytes) return 2;
+  models[number].reset(arena);
+  for (int n = atoi(argv[2]); n > 0; --n) {
+    for (int i = 0; i < inputs; ++i) {
+      const size_t bytes = (size_t)atol(argv[3 + i]);
+      if (fread(models[number].input(arena, (unsigned)i), 1, bytes, stdin) != bytes) return 2;
+    }
+    models[number].invoke(arena);
   }
-  models[number].invoke(arena);
-  for (int i = 2 + inputs; i < argc; ++i) {
-    fwrite(models[number].output(arena, (unsigned)(i - 2 - inputs)), 1, (size_t)atol(argv[i]), stdout);
+  for (int i = 3 + inputs; i < argc; ++i) {
+    fwrite(models[number].output(arena, (unsigned)(i - 3 - inputs)), 1, (size_t)atol(argv[i]), stdout);
   }
   free(arena);
   return 0;
@@ -316,13 +327,15 @@ class SanitizedModel:
         self.program = program
         self._path = path
         self._number = number
+        self._before: list[bytes] = []
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """See Loaded."""
         data = b"".join(np.ascontiguousarray(a).tobytes() for a in inputs)
+        self._before = [*self._before, data] if keeps_state(self.graph) else [data]
         ends = [self.graph.tensors[i].size_bytes for i in (*self.graph.inputs, *self.graph.outputs)]
-        argv = [str(self._path), str(self._number), *map(str, ends)]
-        done = subprocess.run(argv, input=data, capture_output=True, timeout=60, check=False)
+        argv = [str(self._path), str(self._number), str(len(self._before)), *map(str, ends)]
+        done = subprocess.run(argv, input=b"".join(self._before), capture_output=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr.decode(errors="replace")[-3000:]
         outputs, start = [], 0
         for index in self.graph.outputs:
@@ -401,7 +414,7 @@ class CoreMachine:
         source, kernels = joined([files for _, _, files in made])
         _write({**kernels, "batch.c": source}, folder)
         output = folder / "batch.elf"
-        kept = [f"-Wl,-u,c{i}_model_invoke" for i in range(len(graphs))]
+        kept = [f"-Wl,-u,c{i}_model_{name}" for i in range(len(graphs)) for name in ("invoke", "reset")]
         link = ("-nostdlib", "-Wl,--gc-sections", "-Wl,--entry=c0_model_invoke", *kept, "-T", self._folder / "link.ld")
         objects = self._kernels.objects({**kernels, **self._libc})
         libgcc = ("-lgcc",) if self._gcc else ()
@@ -409,7 +422,7 @@ class CoreMachine:
         image = _image(output.read_bytes())
         shutil.rmtree(folder, ignore_errors=True)
         return [
-            CoreModel(graph, program, plan, image, f"c{i}_model_invoke", self._watch)
+            CoreModel(graph, program, plan, image, f"c{i}_model_", self._watch)
             for i, (graph, (program, plan, _)) in enumerate(zip(graphs, made, strict=True))
         ]
 
@@ -445,7 +458,7 @@ class CoreModel:
         self.graph = graph
         self.program = program
         self._plan = plan
-        self._entry = image.functions[entry]
+        self._entry, self._reset = image.functions[f"{entry}invoke"], image.functions[f"{entry}reset"]
         self._uc = uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
         uc.ctl_set_cpu_model(arm.UC_CPU_ARM_CORTEX_M4)
         uc.mem_map(_RETURN, 4096)
@@ -473,7 +486,14 @@ class CoreModel:
 
         uc = self._uc
         self._runs += 1
-        ram = _junk(self._ram_bytes, self._runs)
+        kept_ram = self._runs > 1 and keeps_state(self.graph)
+        ram = np.frombuffer(bytes(uc.mem_read(_RAM, self._ram_bytes)), np.uint8).copy()
+        if not kept_ram:
+            ram = _junk(self._ram_bytes, self._runs)
+            uc.mem_write(_RAM, ram.tobytes())
+            if keeps_state(self.graph):
+                self._call(self._reset)
+                ram = np.frombuffer(bytes(uc.mem_read(_RAM, self._ram_bytes)), np.uint8).copy()
         for index, array in zip(self.graph.inputs, inputs, strict=True):
             data = np.frombuffer(np.ascontiguousarray(array).tobytes(), np.uint8)
             start = _GUARD + self._plan.offsets[index]
@@ -496,6 +516,16 @@ class CoreModel:
             where = np.flatnonzero(after[part] != ram[part])
             assert not where.size, f"bytes {where[:8]} {name} the arena were written"
         return [self._output(after, index) for index in self.graph.outputs]
+
+    def _call(self, function: int) -> None:
+        """Of the arena alone."""
+        from unicorn import arm_const as arm
+
+        self._uc.reg_write(arm.UC_ARM_REG_R0, _RAM + _GUARD)
+        self._uc.reg_write(arm.UC_ARM_REG_SP, _STACK + _STACK_BYTES)
+        self._uc.reg_write(arm.UC_ARM_REG_LR, _RETURN | 1)
+        self._uc.emu_start(function, _RETURN, timeout=60_000_000)
+        assert self._uc.reg_read(arm.UC_ARM_REG_PC) & ~1 == _RETURN, "it didn't come to its end"
 
     def _check_alignment(self) -> None:
         """Loads and stores of several words fault on silicon when unaligned; the emulator lets them pass."""

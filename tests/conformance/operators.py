@@ -8,6 +8,7 @@ from conformance import (
     strategies_moves,
     strategies_rows,
     strategies_s16,
+    strategies_state,
     strategies_unary,
 )
 from conformance.cases import Values
@@ -19,4 +20,5 @@ OPERATORS: dict[str, Values] = {
     **strategies_moves.CASES,
     **strategies_binary.CASES,
     **strategies_rows.CASES,
+    **strategies_state.CASES,
 }
