@@ -92,9 +92,13 @@ def _kernel_files(program: Program) -> dict[str, bytes]:
 
 
 def _with_headers(source: Path) -> tuple[Path, ...]:
-    """A kernel file, and the headers of its own folder that it includes."""
-    included = re.findall(rb'#include "kernels/(\w+\.h)"', source.read_bytes())
-    return (source, *(p for name in included if (p := source.parent / name.decode()).is_file()))
+    """A kernel file, and the headers of its own folder that it includes, by way of others too."""
+    found = [source]
+    for path in found:
+        included = re.findall(rb'#include "kernels/(\w+\.h)"', path.read_bytes())
+        headers = (source.parent / name.decode() for name in included)
+        found += [header for header in headers if header.is_file() and header not in found]
+    return tuple(found)
 
 
 @lru_cache(maxsize=1)

@@ -16,6 +16,8 @@ from edgeq.kernels import (
     data_movement,
     depthwise,
     elementwise,
+    float_elements,
+    float_layers,
     fully_connected,
     fully_connected_s16,
     indexed,
@@ -37,6 +39,8 @@ from edgeq.kernels.contract import Kernel, Rule, Violation
 from edgeq.target import Core
 
 KERNELS: tuple[Kernel, ...] = (
+    *float_layers.KERNELS,
+    *float_elements.KERNELS,
     *conv.KERNELS,
     *conv_s16.KERNELS,
     *depthwise.KERNELS,

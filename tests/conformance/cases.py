@@ -32,6 +32,7 @@ class Case:
         about: for people who read a failure.
         engine: whose reference kernels say what is right: LiteRT's where 2.14 lacks the operator.
         expected: for each run the outputs, where no interpreter can say: then another oracle has.
+        ulps: units in the last place (of the larger) by which floats may differ: what the kernel's row says.
         inputs: for each run one array per model input; without them `held` makes extreme and random ones.
     """
 
@@ -40,6 +41,7 @@ class Case:
     inputs: tuple[tuple[Array, ...], ...] = field(default=(), repr=False)
     engine: Literal["tflite-runtime", "litert"] = "tflite-runtime"
     expected: tuple[tuple[Array, ...], ...] = field(default=(), repr=False)
+    ulps: int = 0
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         """What hypothesis shows of a failing case: not the file's bytes."""
@@ -100,13 +102,24 @@ def _compare(loaded: Loaded, case: Case, seed: int) -> int:
         for position, (a, b) in enumerate(zip(got, wanted, strict=True)):
             if a.tobytes() == b.tobytes():
                 continue
-            where = np.flatnonzero(a.reshape(-1) != b.reshape(-1))
+            differ = _apart(a, b, case.ulps).reshape(-1)
+            where = np.flatnonzero(differ)
+            if not where.size:
+                continue
             kernels = [step.kernel.symbol for step in loaded.program.steps]
             raise AssertionError(
                 f"{where.size} of {a.size} elements of output {position} in run {number} differ ({kernels}): at "
                 f"{where[:8]} got {a.reshape(-1)[where[:8]]}, reference {b.reshape(-1)[where[:8]]}; {case.about}"
             )
     return len(runs)
+
+
+def _apart(a: Array, b: Array, ulps: int) -> Array:
+    """Where two arrays differ by more than so many units in the last place; zeros of both signs, NaNs are equal."""
+    if a.dtype.kind != "f":
+        return np.asarray(a != b)
+    apart = np.abs(a.astype(np.float64) - b) > ulps * np.spacing(np.maximum(np.abs(a), np.abs(b)))
+    return np.asarray(apart & ~((a == b) | (np.isnan(a) & np.isnan(b))) | (np.isnan(a) != np.isnan(b)))
 
 
 def drawn(strategy: st.SearchStrategy[Case], examples: int, core: Core) -> list[tuple[Case, int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from conformance import (
     strategies,
     strategies_binary,
+    strategies_f32,
     strategies_moves,
     strategies_rows,
     strategies_s16,
@@ -21,4 +22,5 @@ OPERATORS: dict[str, Values] = {
     **strategies_binary.CASES,
     **strategies_rows.CASES,
     **strategies_state.CASES,
+    **strategies_f32.CASES,
 }

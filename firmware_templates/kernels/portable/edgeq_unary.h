@@ -22,6 +22,15 @@ typedef struct {
   int32_t negate; /* 1: the negative side changes its sign */
 } edgeq_slopes_params;
 
+typedef struct {
+  int32_t count;
+  int32_t in_type, out_type;
+  int32_t in_bytes, out_bytes;
+} edgeq_cast_params;
+
+void edgeq_cast(const edgeq_cast_params *p, const void *in, void *out);
+void edgeq_cast_from_f32(const edgeq_cast_params *p, const void *in, void *out);
+void edgeq_cast_to_f32(const edgeq_cast_params *p, const void *in, void *out);
 void edgeq_lookup_s8(const edgeq_lookup_s8_params *p, const int8_t *in, int8_t *out);
 void edgeq_lookup_s16(const edgeq_lookup_s16_params *p, const int16_t *in, int16_t *out);
 void edgeq_slopes_s16(const edgeq_slopes_params *p, const int16_t *in, int16_t *out);
