@@ -12,7 +12,7 @@ from edgeq.check.fit import FitReport, OpVerdict, Part, Peak, place
 from edgeq.check.footprint import Footprint, footprint
 from edgeq.check.model_rules import findings
 from edgeq.errors import UnsupportedError, UsageError
-from edgeq.graph import Graph, Op
+from edgeq.graph import DType, Graph, Op
 from edgeq.kernels import KERNELS, Lowering, Violation, choose
 from edgeq.kernels.macs import macs, total_macs
 from edgeq.memory import MemoryPlan, plan_memory
@@ -167,7 +167,7 @@ class _OnCore:
             budgets=place(target, parts),
             plan=self.plan,
             peak=self.peak,
-            notices=(*graph.notices, *_removed(graph, self.prepared.removal)),
+            notices=(*graph.notices, *_in_float(graph), *_removed(graph, self.prepared.removal)),
         )
         layers = [v.counts for v in self.lowered if v.counts is not None]
         latency = (
@@ -263,6 +263,22 @@ def _flash_parts(graph: Graph, lowered: Sequence[_Lowered], needs: _Needs, compl
         Part("parameters", "code", parameters, not complete, _FILE_SOURCE),
         Part("code", "code", needs.sizes.code_bytes(len(graph.ops), sources), True, needs.sizes.source),
         Part("reserve", "code", needs.reserve_flash_bytes, False, "asked for"),
+    )
+
+
+_CONVERSIONS = ("QUANTIZE", "DEQUANTIZE", "CAST")
+
+
+def _in_float(graph: Graph) -> tuple[str, ...]:
+    """What computes in float says so: it runs, and is slow."""
+    floats = [op for op in graph.ops if op.outputs and graph.output_of(op).dtype is DType.FLOAT32]
+    floats = [op for op in floats if op.kind not in _CONVERSIONS]
+    if not floats:
+        return ()
+    names = ", ".join(graph.label(op) for op in floats[:3]) + (", …" if len(floats) > 3 else "")
+    return (
+        f"{len(floats)} of {len(graph.ops)} operators compute in float, in portable C, which is slow: {names}; "
+        "`edgeq convert` makes an int8 model of a float one",
     )
 
 

@@ -45,7 +45,11 @@ def types(inputs: tuple[tuple[DType, ...], ...], outputs: tuple[DType, ...]) -> 
 
 
 def _type_facts(tensor: Tensor, allowed: tuple[DType, ...]) -> Facts:
-    if tensor.dtype.is_float:
+    if allowed == (DType.FLOAT32,):
+        hint = (
+            "a float operator needs float weights; run `edgeq convert` with a representative dataset to quantize it all"
+        )
+    elif tensor.dtype.is_float:
         hint = "this layer is not quantized; run `edgeq convert` with a representative dataset"
     elif tensor.dtype is DType.UINT8:
         hint = "uint8 quantization is the older scheme; convert the float model again to int8"

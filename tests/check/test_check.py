@@ -216,17 +216,21 @@ def island_model() -> bytes:
         T((1, 8), "FLOAT32", name="left over"),
         T((1, 8), scale=0.1),
     ]
-    ops = [O("RELU", [0], [1], {}, 2), O("DEQUANTIZE", [1], [2]), O("ELU", [2], [3]), O("QUANTIZE", [3], [4])]
+    ops = [O("RELU", [0], [1], {}, 2), O("DEQUANTIZE", [1], [2]), O("SIN", [2], [3]), O("QUANTIZE", [3], [4])]
     return model_bytes(tensors, ops, [0], [4])
 
 
 @pytest.mark.parametrize(
     ("model", "rule", "words"),
     [
-        (conv("FLOAT32", weights(5, 3, 3, 3, dtype="FLOAT32")), "not_a_float_model", "This is a float model"),
+        (
+            single_op_model("SIN", [T((1, 8), "FLOAT32")], T((1, 8), "FLOAT32")),
+            "not_a_float_model",
+            "This is a float model",
+        ),
         (half_model(), "not_a_float_model", "float16"),
         (conv("FLOAT32", weights(5, 3, 3, 3, scale=0.1)), "not_dynamic_range", "dynamic range"),
-        (island_model(), "no_float_left", "ELU #2 (left over)"),
+        (island_model(), "no_float_left", "SIN #2 (left over)"),
         (
             conv("UINT8", T((5, 3, 3, 3), "UINT8", 0.1, data=np.ones((5, 3, 3, 3))), "INT32"),
             "not_uint8",
@@ -247,6 +251,12 @@ def test_a_model_of_another_kind_gets_the_one_sentence_that_helps(
     assert words in report.findings[0].message and "edgeq convert" in report.findings[0].message
     assert not report.fits
     assert report.advice == ()  # first things first
+
+
+def test_float_runs_and_is_said_to_be_slow(board: Target) -> None:
+    report = check(parse(conv("FLOAT32", weights(5, 3, 3, 3, dtype="FLOAT32"))), board)
+    assert report.fits
+    assert "1 of 1 operators compute in float" in report.notices[0] and "edgeq convert" in report.notices[0]
 
 
 def test_open_dimensions(board: Target) -> None:

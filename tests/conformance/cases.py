@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -87,12 +88,17 @@ def held(machine: Machine, case: Case, seed: int = 0) -> int:
     """
     loaded = machine.load(parse(case.model, name="case"))
     try:
-        return _compare(loaded, case, seed)
+        return compare(loaded, case, seed)
     finally:
         loaded.close()
 
 
-def _compare(loaded: Loaded, case: Case, seed: int) -> int:
+def compare(loaded: Loaded, case: Case, seed: int) -> int:
+    """Run a compiled case; every byte must be equal to the reference's.
+
+    Returns:
+        The number of runs.
+    """
     graph = parse(case.model, name="case")
     reference = None if case.expected else Reference(case.model, graph, engine=case.engine)
     runs = case.inputs or fill(graph, seed)
@@ -137,22 +143,32 @@ def drawn(strategy: st.SearchStrategy[Case], examples: int, core: Core) -> list[
     return found
 
 
-def hold(machine: Machine, strategy: st.SearchStrategy[Case], examples: int) -> None:
+Row = tuple[str, str, str]
+"""A row of the kernel table: operator, symbol, types."""
+
+
+def hold(machine: Machine, strategy: st.SearchStrategy[Case], examples: int) -> Counter[Row]:
     """Hold `examples` cases of a strategy against the reference, all compiled together.
 
     When one fails, they are run again one by one, so that hypothesis can show the smallest.
+
+    Returns:
+        How many cases chose each row.
     """
+    rows: Counter[Row] = Counter()
     cases = drawn(strategy, examples, machine.core)
     loaded = machine.load_many([parse(case.model, name="case") for case, _ in cases])
     try:
         for model, (case, seed) in zip(loaded, cases, strict=True):
-            _compare(model, case, seed)
+            compare(model, case, seed)
+            rows.update({(s.kernel.op, s.kernel.symbol, s.kernel.types) for s in model.program.steps})
     except AssertionError:
         _shrunk(machine, strategy, examples)
         raise
     finally:
         for model in loaded:
             model.close()
+    return rows
 
 
 def _shrunk(machine: Machine, strategy: st.SearchStrategy[Case], examples: int) -> None:

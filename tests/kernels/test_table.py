@@ -87,7 +87,7 @@ def _conv(**changes: Any) -> bytes:
 
 REFUSALS: dict[str, tuple[Callable[[], bytes], str]] = {
     "uint8": (lambda: _conv(inp=T(S.shape, "UINT8", scale=0.5)), r"is UINT8.*older scheme"),
-    "float": (lambda: _conv(inp=T(S.shape, "FLOAT32")), r"is FLOAT32.*not quantized.*representative dataset"),
+    "float": (lambda: _conv(inp=T(S.shape, "FLOAT32")), r"is INT8.*take FLOAT32.*representative dataset"),
     "int2 weights": (lambda: _conv(weights=_weights(dtype="INT2")), r"is INT2"),
     "int4 activations": (lambda: _conv(inp=T(S.shape, "INT4", scale=0.5)), r"is INT4"),
     "version": (lambda: _conv(version=99), r"version 99 of CONV_2D is newer"),
