@@ -33,9 +33,10 @@ def _depthwise(x: Any, stride: int = 1, activation: str = "relu6") -> Any:
 
 
 def _end(x: Any, classes: int = 4) -> Any:
-    from tensorflow.keras import layers
+    from tensorflow.keras import initializers, layers
 
-    return layers.Dense(classes, activation="softmax")(layers.GlobalAveragePooling2D()(x))
+    x = layers.GlobalAveragePooling2D()(x)  # whose values are close together: the classes are to tell them apart
+    return layers.Dense(classes, activation="softmax", kernel_initializer=initializers.RandomNormal(0, 8))(x)
 
 
 def _image(side: int = 24) -> Any:
@@ -67,17 +68,16 @@ def mobilenet_v2() -> Any:
 
 def mobilenet_v3() -> Any:
     """HARD_SWISH, squeeze-and-excite that multiplies with broadcasting."""
-    import keras
     from tensorflow.keras import layers
 
     image = x = _image()
-    x = keras.activations.hard_swish(_conv(x, 8, stride=2, activation=None))
+    x = layers.Activation("hard_swish")(_conv(x, 8, stride=2, activation=None))
     for channels, stride in ((8, 1), (16, 2)):
-        y = keras.activations.hard_swish(_conv(x, x.shape[-1] * 3, 1, activation=None))
+        y = layers.Activation("hard_swish")(_conv(x, x.shape[-1] * 3, 1, activation=None))
         y = layers.DepthwiseConv2D(3, stride, padding="same")(y)
         gate = layers.GlobalAveragePooling2D(keepdims=True)(y)
         gate = layers.Conv2D(4, 1, activation="relu")(gate)
-        gate = keras.activations.hard_sigmoid(layers.Conv2D(y.shape[-1], 1)(gate))
+        gate = layers.Activation("hard_sigmoid")(layers.Conv2D(y.shape[-1], 1)(gate))
         y = _conv(layers.Multiply()([y, gate]), channels, 1, activation=None)
         x = layers.Add()([x, y]) if y.shape == x.shape else y
     return image, _end(x)

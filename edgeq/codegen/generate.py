@@ -243,7 +243,7 @@ def _layer(program: Program, place: int, plan: MemoryPlan) -> _LayerText:
         )
         params.append(_ParamsText(symbol, call.struct, blocks))
         arguments = ", ".join(_fill(a, {**pointers, **symbols[0]}) for a in call.arguments)
-        calls += _calls(symbol, arguments, [s.kernel.symbol for s in steps.values()])
+        calls += _calls(symbol, arguments, [s.lowering.calls[number].symbol or s.kernel.symbol for s in steps.values()])
     if step.lowering.alias:
         calls.append(f"/* {_c_string(graph.label(step.op))}: its output is its input's memory */")
     comment = f"{_c_string(graph.label(step.op))}, {step.lowering.macs} MACs"

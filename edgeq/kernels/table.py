@@ -22,6 +22,7 @@ from edgeq.kernels import (
     fully_connected_s16,
     indexed,
     lookup,
+    lstm,
     mean,
     moves,
     normalization,
@@ -66,6 +67,7 @@ KERNELS: tuple[Kernel, ...] = (
     *constants_made.KERNELS,
     *state.KERNELS,
     *svdf.KERNELS,
+    *lstm.KERNELS,
 )
 
 

@@ -101,6 +101,39 @@ def counters(draw: st.DrawFn) -> Case:
     return Case(pack(model), {"shape": shape, "starts": starts}, runs)
 
 
+@st.composite
+def lstms(draw: st.DrawFn) -> Case:
+    """UNIDIRECTIONAL_SEQUENCE_LSTM as Keras models have it: four gates, no peepholes, no projection."""
+    rng = draw(rngs())
+    batches, steps, inputs, units = (draw(st.integers(1, n)) for n in (2, 4, 6, 6))
+    major = draw(st.booleans())
+    s_in, s_hidden, z_hidden = draw(scales(-8, -4)), draw(scales(-8, -6)), draw(zero_points())
+    cell = 2.0 ** draw(st.integers(-15, -11))
+    ends: list[T | None] = [None] * 24
+    shape = (steps, batches, inputs) if major else (batches, steps, inputs)
+    ends[0] = T(shape, scale=s_in, zero_point=draw(zero_points()))
+    for gate in range(4):
+        s_w, s_r = draw(scales(-9, -4)), draw(scales(-9, -4))
+        ends[1 + gate] = T((units, inputs), scale=s_w, data=int8_values(rng, (units, inputs), -127))
+        ends[5 + gate] = T((units, units), scale=s_r, data=int8_values(rng, (units, units), -127))
+        bias = rng.integers(-3000, 3000, units)
+        ends[12 + gate] = T((units,), "INT32", scale=float32(s_in * s_w), data=bias)
+    ends[18] = T((batches, units), scale=s_hidden, zero_point=z_hidden, is_variable=True)
+    ends[19] = T((batches, units), "INT16", scale=cell, is_variable=True)
+    out = T((*shape[:2], units), scale=s_hidden, zero_point=z_hidden)
+    clip = draw(st.sampled_from((0.0, 0.0, 0.5)))
+    options = {"fused_activation_function": "TANH", "cell_clip": clip, "time_major": major}
+    present = [t for t in ends if t is not None]
+    places = [-1 if t is None else next(i for i, p in enumerate(present) if p is t) for t in ends]
+    between = [T((0,), "INT16", scale=2.0**-12) for _ in range(4)] + [T((0,), scale=s_hidden, zero_point=z_hidden)]
+    first = len(present) + 1
+    operator = O("UNIDIRECTIONAL_SEQUENCE_LSTM", places, [len(present)], options, version=3)
+    model = model_object([*present, out, *between], [operator], [0], [len(present)])
+    model.subgraphs[0].operators[0].intermediates = list(range(first, first + 5))
+    about = {"in": ends[0], "units": units, "cell": cell, "out": out, **options}
+    return Case(pack(model), about, _sequence(rng, shape))
+
+
 def _append_subgraph(model: Any, other: Any) -> None:
     """The first subgraph of `other` behind those of `model`."""
     added = other.subgraphs[0]
@@ -115,6 +148,7 @@ def _append_subgraph(model: Any, other: Any) -> None:
 
 
 CASES: dict[str, Values] = {
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": lstms(),
     "SVDF": svdfs("INT16"),
     "SVDF, int8 state": svdfs("INT8"),
     "VAR_HANDLE, READ_VARIABLE, ASSIGN_VARIABLE, CALL_ONCE": counters(),
