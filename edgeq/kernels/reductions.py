@@ -204,7 +204,7 @@ def topk_fits(graph: Graph, op: Op) -> Facts | None:
     return {"k": list(k), "in_shape": list(inp.shape), "values": list(values.shape), "indices": list(indices.shape)}
 
 
-_TOPPED = (DType.FLOAT32, DType.INT32, DType.INT16, DType.INT8)
+_TOPPED = (DType.FLOAT32, DType.INT32, DType.INT8)
 _ARGUED = (DType.FLOAT32, DType.INT32, DType.INT8)
 _SUMMED = (rules.quantization_is_usable(0), rules.factor_is_defined(0))
 

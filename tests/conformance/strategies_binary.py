@@ -132,6 +132,7 @@ CASES: dict[str, Values] = {
     **{kind: compared(kind) for kind in (*_RELATIONS, "EQUAL", "NOT_EQUAL")},
     **{f"{kind}, plain": raw(kind, _ORDERED, True, "LESS_EQUAL GREATER") for kind in _RELATIONS},
     "EQUAL, plain": raw("EQUAL", (*_ORDERED, "BOOL"), True),
+    "NOT_EQUAL, float": raw("NOT_EQUAL", ("FLOAT32",), True),
     "NOT_EQUAL, plain": raw("NOT_EQUAL", ("INT32", "INT64", "FLOAT32", "BOOL"), True),
     **{kind: raw(kind, ("BOOL",)) for kind in ("LOGICAL_AND", "LOGICAL_OR")},
     "LOGICAL_NOT": negations(),

@@ -170,11 +170,13 @@ def svdfs(draw: st.DrawFn) -> Case:
 
 
 @st.composite
-def casts(draw: st.DrawFn) -> Case:
+def casts(draw: st.DrawFn, from_float: bool = False) -> Case:
     """CAST between all types, values that both hold."""
     rng = draw(rngs())
     kinds = ("INT8", "UINT8", "INT16", "INT32", "INT64", "FLOAT32", "BOOL")
     source, target = draw(st.sampled_from(kinds)), draw(st.sampled_from(kinds))
+    if from_float:
+        source, target = F, draw(st.sampled_from(("INT8", "INT16", "INT32", "INT64", "UINT8")))
     shape = draw(shapes())
     values = rng.integers(0, 2 if source == "BOOL" else 127, shape).astype(np.dtype(source.lower()))
     if source == F and target != "BOOL":
@@ -223,6 +225,7 @@ CASES: dict[str, Values] = {
     "RESIZE_BILINEAR, float": bilinear(),
     "SVDF, float": svdfs(),
     "CAST": casts(),
+    "CAST from float": casts(from_float=True),
     "ADD_N, float": sums_of_many(F),
     "ADD_N, int32": sums_of_many("INT32"),
     "SQUARE, between integers": islands(),

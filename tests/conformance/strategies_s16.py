@@ -169,14 +169,14 @@ def means(draw: st.DrawFn) -> Case:
 
 
 @st.composite
-def rescales(draw: st.DrawFn, kind: str) -> Case:
+def rescales(draw: st.DrawFn, kind: str, *only: tuple[str, str]) -> Case:
     """QUANTIZE between int8 and int16, and activations of their own."""
     shape = tuple(draw(st.lists(st.integers(1, 6), min_size=1, max_size=4)))
     pairs: tuple[tuple[str, str], ...] = (("INT16", "INT16"),)
     if kind == "QUANTIZE":
         pairs = (("INT16", "INT16"), ("INT16", "INT8"), ("INT8", "INT16"), ("UINT8", "INT16"))
         pairs += (("INT16", "INT32"), ("INT32", "INT16"), ("INT32", "INT8"))
-    types = draw(st.sampled_from(pairs))
+    types = draw(st.sampled_from(only or pairs))
     s_in = draw(scales(-16, 0))
     s_out = s_in if draw(st.integers(0, 3)) == 0 else float32(s_in * draw(scales(-8, 8)))
     ends = [
@@ -225,6 +225,8 @@ CASES: dict[str, Values] = {
     "LOGISTIC, int16": sigmoids("LOGISTIC"),
     "TANH, int16": sigmoids("TANH"),
     "QUANTIZE, int16": rescales("QUANTIZE"),
+    "QUANTIZE, int16 to int8": rescales("QUANTIZE", ("INT16", "INT8")),
+    "QUANTIZE, uint8 to int16": rescales("QUANTIZE", ("UINT8", "INT16")),
     "RELU, int16": rescales("RELU"),
     "RELU6, int16": rescales("RELU6"),
     "QUANTIZE, float to int16": float_ends("QUANTIZE"),

@@ -52,7 +52,6 @@ void edgeq_arg_max_f32(const edgeq_axis_params *p, const float *in, int32_t *out
 void edgeq_arg_min_f32(const edgeq_axis_params *p, const float *in, int32_t *out);
 void edgeq_cumsum_s32(const edgeq_cumsum_params *p, const int32_t *in, int32_t *out);
 void edgeq_topk_s8(const edgeq_topk_params *p, const int8_t *in, int8_t *values, int32_t *indices);
-void edgeq_topk_s16(const edgeq_topk_params *p, const int16_t *in, int16_t *values, int32_t *indices);
 void edgeq_topk_s32(const edgeq_topk_params *p, const int32_t *in, int32_t *values, int32_t *indices);
 void edgeq_topk_f32(const edgeq_topk_params *p, const float *in, float *values, int32_t *indices);
 void edgeq_l2_normalization_s8(const edgeq_l2_normalization_params *p, const int8_t *in, int8_t *out);
