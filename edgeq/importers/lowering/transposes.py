@@ -34,7 +34,8 @@ def remove_transposes(net: Net, *, free_ends: bool) -> Net:
         Rewriter(net, RULES, dict(zip(net.inputs, layouts, strict=True)), free_ends).run()
         for layouts in product(*choices)
     ]
-    return min(found, key=_cost)
+    # The network as it was is among the candidates: where several readers share one transpose, moving it can cost more.
+    return min([*found, net], key=_cost)
 
 
 def _cost(net: Net) -> tuple[int, int, int]:
