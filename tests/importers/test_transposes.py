@@ -145,6 +145,13 @@ def test_an_input_that_nothing_wants_turned_stays() -> None:
     assert not made.layouts and made.kinds() == ["RESHAPE", "FULLY_CONNECTED"]
 
 
+def test_an_input_joined_with_its_own_convolution() -> None:
+    w = Writer()
+    x = w.input((1, 2, 2, 3))
+    made = same_function(w.net(w.binary("MUL", x, w.conv(x, 2))), free_ends=False)
+    assert made.kinds().count("TRANSPOSE") == 2
+
+
 def test_a_channel_shuffle_costs_one() -> None:
     w = Writer()
     x = w.conv(w.input((1, 3, 4, 4)), 8)

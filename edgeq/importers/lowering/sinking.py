@@ -155,7 +155,8 @@ def _shapes_to_compute_in(r: Rewriter, operands: list[View], memory: Shape) -> t
     else `memory`, with neighbouring axes joined that no operand tells apart when there are many."""
     full = [prod(v.shape) == prod(memory) for v in operands]
     if all(f or prod(v.shape) == 1 for f, v in zip(full, operands, strict=True)):
-        bases = [r.value_of(v).shape for f, v in zip(full, operands, strict=True) if f and not r.is_constant(v)]
+        lying = [v for f, v in zip(full, operands, strict=True) if f and v.in_order and not r.is_constant(v)]
+        bases = [r.value_of(v).shape for v in lying]
         target = bases[0] if bases else memory
         return target, [target if f else (1,) * len(target) for f in full]
     shapes = [list(memory), *(list(v.shape) for v in operands)]
