@@ -80,7 +80,7 @@ def test_trained_predictions_agree_with_the_file(prepared: Prepared) -> None:
     assert evaluation is not None and evaluation.samples == 497 and evaluation.held_back
     assert evaluation.top1_agreement is not None and evaluation.top1_agreement >= 0.995
     assert evaluation.accuracy is not None and evaluation.accuracy.quantized_model > 0.9
-    assert result.report.integer_only and result.report.method == "learned in training"
+    assert result.report.integer_only and result.report.chosen.calibration == "learned in training"
     (outputs,) = run_file(result.tflite, result.graph, [images[:100]])
     trained_outputs = prepared.model.predict(images[:100], verbose=0)
     assert np.mean(outputs.argmax(1) == trained_outputs.argmax(1)) >= 0.99
