@@ -244,11 +244,28 @@ def test_wrong_use(keras: Any, tmp_path: Path) -> None:
         edgeq.load_qat(tmp_path / "plain.keras")
 
 
-def test_a_target_that_cannot_run_it_is_refused_before_training(keras: Any) -> None:
+def test_a_target_that_cannot_run_it_is_refused_before_training(keras: Any, tmp_path: Path) -> None:
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
     data = np.random.default_rng(0).normal(size=(8, 4)).astype(np.float32)
     board = targets.load("nucleo-l4r5zi")
     assert edgeq.qat(model, representative_data=data, target=board).plan.target == "nucleo-l4r5zi"
+
+    own = tmp_path / "own-board.toml"
+    told = board.path.read_text(encoding="utf-8").replace('name = "nucleo-l4r5zi"', 'name = "own-board"')
+    own.write_text(told.replace('runtimes = ["edgeq", "tflm"]', 'runtimes = ["tflm"]'), encoding="utf-8")
+    lone = targets.load_file(own)
+    assert lone.board.runtimes == ("tflm",)
+    assert edgeq.qat(model, representative_data=data, target=lone).plan.target == "own-board"
+    # TensorFlow Lite Micro has no FULLY_CONNECTED of int16 whose weights have a scale per channel; edgeq's engine has.
+    assert (
+        edgeq.qat(model, representative_data=data, target=board, scheme="static_wi8_ai16").plan.bits.activations == 16
+    )
+    with pytest.raises(
+        UnsupportedError, match=r"own-board can't run static_wi8_ai16.*none of its runtimes \(tflm\) has these kernels"
+    ) as refused:
+        edgeq.qat(model, representative_data=data, target=lone, scheme="static_wi8_ai16")
+    assert refused.value.facts["target"] == "own-board"
+    assert "static_wi8_ai8" in refused.value.facts["schemes"]  # type: ignore[operator]
 
 
 def test_a_channel_of_zeros_with_a_large_bias_fits_int32(keras: Any) -> None:
