@@ -61,7 +61,7 @@ _SUFFIXES = {"static_wi8_ai8": "int8"}
     show_default=True,
     metavar="NAMES",
     help="What is done to the float model first: batch-norm, cle, activation-equalization, weight-clipping, adaround, "
-    "bias-correction (several with commas, in order), none, or auto, which keeps what helps.",
+    "bias-correction (several with commas, in order), none, or auto, which keeps what helps. Not with --nested.",
 )
 @click.option("--labels", metavar="SOURCE", help="Classes: a .npy, or a key of the .npz, for the accuracy.")
 @click.option("--samples", type=click.IntRange(min=1), help="Calibrate with so many at most  [default: 500]")
@@ -116,6 +116,11 @@ def command(
 
     out = context.output("convert", as_json, quiet)
     board = context.load_target(target)
+    if mixed and (nested or scheme != "static_wi8_ai8" or allow_float):
+        raise UsageError(
+            "--mixed chooses the bits of each layer itself, of integers only",
+            next_step="leave --scheme, --nested and --allow-float out, or --mixed",
+        )
     if mixed:
         place = output or model.with_name(f"{model.stem}_mixed.tflite")
         inputs, bounds = context.data_source(data, preprocess), (max_drop, max_latency, max_flash, pareto)
@@ -127,7 +132,7 @@ def command(
     require_writable(path)
     source = context.data_source(data, preprocess)
     if nested:
-        _refuse_other_schemes(scheme, allow_float)
+        _refuse_with_nested(scheme, allow_float, repair)
         choices = {
             "io": io, "calibration": calibration, "labels": labels, "samples": samples, "seed": seed,
             "signature": signature,
@@ -165,11 +170,17 @@ def command(
     return 0 if fit.fits or elsewhere else 1
 
 
-def _refuse_other_schemes(scheme: str, allow_float: bool) -> None:
+def _refuse_with_nested(scheme: str, allow_float: bool, repair: str) -> None:
+    """What a nested model can't have is refused rather than left out unsaid."""
     if scheme != "static_wi8_ai8" or allow_float:
         raise UsageError(
             "a nested model has int8 weights and activations throughout",
             next_step="leave --scheme and --allow-float out, or --nested",
+        )
+    if repair not in ("auto", "none"):
+        raise UsageError(
+            "a nested model's lower precisions are made of the float weights as they are, without repairs",
+            next_step="leave --repair out, or --nested",
         )
 
 

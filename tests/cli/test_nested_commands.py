@@ -42,14 +42,21 @@ def test_convert(edgeq: Edgeq, tmp_path: Path) -> None:
         (("--nested", "8,3"), "can't be nested"),
         (("--nested", "eight"), "'eight' are no precisions"),
         (("--nested", "8,4", "--scheme", "static_wi4_ai8"), "int8 weights and activations throughout"),
+        (("--nested", "8,4", "--allow-float"), "leave --scheme and --allow-float out, or --nested"),
+        (("--nested", "8,4", "--repair", "cle"), "leave --repair out, or --nested"),
+        (("--nested", "8,4", "--mixed"), "leave --scheme, --nested and --allow-float out, or --mixed"),
+        (("--mixed", "--scheme", "static_wi4_ai8"), "leave --scheme, --nested and --allow-float out, or --mixed"),
+        (("--mixed", "--allow-float"), "leave --scheme, --nested and --allow-float out, or --mixed"),
     ],
 )
-def test_precisions_that_make_no_sense(edgeq: Edgeq, tmp_path: Path, options: tuple[str, ...], words: str) -> None:
+def test_precisions_and_options_that_make_no_sense_together(
+    edgeq: Edgeq, tmp_path: Path, options: tuple[str, ...], words: str
+) -> None:
     np.save(tmp_path / "data.npy", digits()[0][:30])
     (tmp_path / "digits.tflite").write_bytes(digits_float_tflite())
     said = edgeq("convert", tmp_path / "digits.tflite", *TARGET, "--data", tmp_path / "data.npy", *options)
     assert said.code == 2 and words in said.err
-    assert not (tmp_path / "digits_nested.tflite").exists()
+    assert not (tmp_path / "digits_nested.tflite").exists() and not (tmp_path / "digits_mixed.tflite").exists()
 
 
 def test_extract(edgeq: Edgeq, nested: Path, tmp_path: Path) -> None:
