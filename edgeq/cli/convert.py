@@ -52,8 +52,8 @@ _SUFFIXES = {"static_wi8_ai8": "int8"}
     default="auto",
     show_default=True,
     metavar="METHOD",
-    help="How activation ranges are chosen: min-max, sample-percentile, percentile, mse, entropy, moving-average, or "
-    "auto, which tries them.",
+    help="How activation ranges are chosen: min-max, sample-percentile, percentile, mse, entropy, moving-average, "
+    "auto, which tries them (three of them above 32 MB of float weights), or all, which does so at any size.",
 )
 @click.option(
     "--repair",
@@ -61,7 +61,8 @@ _SUFFIXES = {"static_wi8_ai8": "int8"}
     show_default=True,
     metavar="NAMES",
     help="What is done to the float model first: batch-norm, cle, activation-equalization, weight-clipping, adaround, "
-    "bias-correction (several with commas, in order), none, or auto, which keeps what helps. Not with --nested.",
+    "bias-correction (several with commas, in order), none, auto, which keeps what helps (above 32 MB of float weights "
+    "only cheap ones are tried), or all, which tries them at any size. Not with --nested.",
 )
 @click.option("--labels", metavar="SOURCE", help="Classes: a .npy, or a key of the .npz, for the accuracy.")
 @click.option("--samples", type=click.IntRange(min=1), help="Calibrate with so many at most  [default: 500]")

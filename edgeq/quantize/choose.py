@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import cast
 
 from edgeq import registry, tflite
-from edgeq.events import Listener, Progress, silent
+from edgeq.events import Listener, Notice, Progress, silent
 from edgeq.graph import Graph
 from edgeq.importers import Model
 from edgeq.kernels.macs import total_macs
@@ -26,13 +27,14 @@ from edgeq.quantize.repairs.network import chunks, layers
 from edgeq.quantize.schemes import EndType, Scheme
 from edgeq.quantize.statistics import Statistics
 
-AUTO, NONE = "auto", "none"
+AUTO, ALL, NONE = "auto", "all", "none"
 EQUALIZATIONS = ("cle", "activation-equalization")
 ROUNDINGS = ("bias-correction", "adaround")
 FOLDING = "batch-norm"
 
 _SAFE = "min-max"
 _ROBUST = "sample-percentile"
+_CHEAP_CALIBRATIONS = (_SAFE, _ROBUST, "percentile")
 _CLIPPING_GAIN_DB = 0.5
 _CLIPPING_GAIN_OF_RECONSTRUCTIONS_DB = 3.0
 """An output as long as the input is compared with it, to find what is unlike all that calibration saw."""
@@ -40,6 +42,9 @@ _ENOUGH_DB = 40.0
 """Outputs within 1 % of the float model's: more can't be told from them."""
 _MACS = 2e10
 """Of calibration and of judging each: half a minute at most on a slow computer."""
+_LARGE_BYTES = 32 << 20
+"""Of float weights: above, each candidate takes seconds to make, and its repairs minutes. A size rather than a time, so
+that the same model gives the same file on every computer."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +52,8 @@ class Wishes:
     """What the user asked for.
 
     Attributes:
-        calibration: a name in `edgeq.registry.CALIBRATIONS`, or "auto".
-        repairs: names in `edgeq.registry.REPAIRS`, in the order to apply; None for "auto".
+        calibration: a name in `edgeq.registry.CALIBRATIONS`, "auto", or "all", which is "auto" for models of any size.
+        repairs: names in `edgeq.registry.REPAIRS`, in the order to apply; None for "auto", ("all",) likewise.
     """
 
     scheme: Scheme
@@ -60,7 +65,54 @@ class Wishes:
     @property
     def judging(self) -> bool:
         """Whether anything is left to decide."""
-        return self.repairs is None or (self.calibration == AUTO and self.scheme.is_static)
+        return self.seeks_repairs or self.seeks_calibration
+
+    @property
+    def seeks_repairs(self) -> bool:
+        """Whether repairs are tried."""
+        return self.repairs in (None, (ALL,))
+
+    @property
+    def seeks_calibration(self) -> bool:
+        """Whether methods of calibration are tried."""
+        return self.calibration in (AUTO, ALL) and self.scheme.is_static
+
+
+@dataclass(frozen=True)
+class Extent:
+    """What is tried of what is left to decide, by name.
+
+    Attributes:
+        left_out: words for the user where a large model is tried with less; "" elsewhere.
+    """
+
+    calibrations: tuple[str, ...]
+    equalizations: tuple[str, ...]
+    roundings: tuple[str, ...]
+    left_out: str = ""
+
+
+def extent(graph: Graph, wishes: Wishes) -> Extent:
+    """Everything for models of up to 32 MB of float weights; what is cheap above, where "auto" was asked for."""
+    weights = sum(tensor.size_bytes for tensor in graph.tensors if tensor.is_constant)
+    whole = Extent(tuple(registry.CALIBRATIONS), EQUALIZATIONS, ROUNDINGS)
+    fewer_repairs = wishes.repairs is None
+    fewer_calibrations = wishes.seeks_calibration and wishes.calibration == AUTO
+    if weights <= _LARGE_BYTES or not (fewer_repairs or fewer_calibrations):
+        return whole
+    cheap = Extent(
+        _CHEAP_CALIBRATIONS if fewer_calibrations else whole.calibrations,
+        EQUALIZATIONS[:1] if fewer_repairs else whole.equalizations,
+        () if fewer_repairs else whole.roundings,
+    )
+    tried = [*(cheap.calibrations if fewer_calibrations else ())]
+    tried += [FOLDING, *cheap.equalizations] if fewer_repairs else []
+    options = ["--calibration all"] * fewer_calibrations + ["--repair all"] * fewer_repairs
+    told = (
+        f"{weights / 2**20:.0f} MB of float weights: of what could be tried, only {', '.join(tried)} is, as more takes "
+        f"long and much memory; to try everything: {' '.join(options)}"
+    )
+    return replace(cheap, left_out=told)
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,18 +189,28 @@ class _Search:
         if self.judging is not None and self.wishes.judging:
             self.judge = Judge(self.model, self.judging)
         plain = None if self.judge is None else self._make((), self.model, self._method(_SAFE))
-        wished = self.wishes.repairs
+        wished = None if self.wishes.seeks_repairs else self.wishes.repairs
         repaired = self._repaired((), self.model, (FOLDING,) if wished is None else wished)
         if plain is not None and repaired[1] is self.model and _nothing_to_gain(plain.candidate):
             best = plain
         elif wished is None:
+            self._tell_left_out()
             best = self._rounded(self._calibrated(self._equalized(repaired)))
         else:
+            self._tell_left_out()
             best = self._calibrated(self._start(repaired))
         kept = replace(best.candidate, kept=True)
         candidates = tuple(kept if c is best.candidate else c for c in self.tried)
         told = None if plain is None else kept if plain is best else plain.candidate
         return Choice(best.model, best.ranges, best.data, best.graph, kept, told, candidates)
+
+    @cached_property
+    def extent(self) -> Extent:
+        return extent(self.model.graph, self.wishes)
+
+    def _tell_left_out(self) -> None:
+        if self.judge is not None and self.extent.left_out:
+            self.listener(Notice(self.extent.left_out, "choose"))
 
     @property
     def setting(self) -> Setting:
@@ -171,7 +233,7 @@ class _Search:
         """The method asked for, or this."""
         if not self.wishes.scheme.is_static:
             return ""
-        return self.wishes.calibration if self.wishes.calibration != AUTO else otherwise
+        return otherwise if self.wishes.seeks_calibration else self.wishes.calibration
 
     def _equalized(self, repaired: tuple[tuple[str, ...], Model]) -> _Made:
         """The best of no equalization and each."""
@@ -179,9 +241,9 @@ class _Search:
         if self.judge is None:
             return champion
         before, start = champion.candidate.repairs, champion.model
-        variants = [repaired, *(self._repaired(before, start, (name,)) for name in EQUALIZATIONS)]
+        variants = [repaired, *(self._repaired(before, start, (name,)) for name in self.extent.equalizations)]
         variants = [variant for i, variant in enumerate(variants) if i == 0 or variant[1] is not start]
-        if 4 in self._bits(start):
+        if 4 in self._bits(start) and ROUNDINGS[-1] in self.extent.roundings:
             # So few bits have to be rounded well before it shows which channels are too narrow.
             variants = [self._repaired(*variant, (ROUNDINGS[-1],)) for variant in variants]
         for names, model in variants:
@@ -191,10 +253,10 @@ class _Search:
 
     def _calibrated(self, best: _Made) -> _Made:
         """The best method for these activations."""
-        if self.wishes.calibration != AUTO or not self.wishes.scheme.is_static or self.judge is None:
+        if not self.wishes.seeks_calibration or self.judge is None:
             return best
         scored = {_ROBUST: best}
-        for name in registry.CALIBRATIONS:
+        for name in self.extent.calibrations:
             if name not in scored:
                 method = cast(Method, registry.load(registry.CALIBRATIONS, name, "calibration method"))
                 scored[name] = self._make(
@@ -213,7 +275,7 @@ class _Search:
         rounded = set(ROUNDINGS) & {*best.candidate.repairs}
         if self.judge is None or self.learning is None or rounded or not self._bits(best.model) & {4, 8}:
             return champion
-        for name in ROUNDINGS:
+        for name in self.extent.roundings:
             names, model = self._repaired(best.candidate.repairs, best.model, (name,))
             if model is not best.model:
                 made = self._make(names, model, best.candidate.calibration, best.ranges)

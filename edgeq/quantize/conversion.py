@@ -12,7 +12,7 @@ from edgeq.errors import UnsupportedError, UsageError
 from edgeq.events import Event, Listener, Notice, silent
 from edgeq.graph import Graph
 from edgeq.importers import ImportOptions, Model
-from edgeq.quantize.choose import AUTO, NONE, Wishes, choose
+from edgeq.quantize.choose import ALL, AUTO, NONE, Wishes, choose
 from edgeq.quantize.data import Dataset, Source, load_data
 from edgeq.quantize.evaluate import evaluate
 from edgeq.quantize.feasible import require_runnable
@@ -56,9 +56,9 @@ def convert(
         io: type of the model's inputs and outputs; the scheme's own unless told.
         target: refuse schemes that it can't run.
         calibration: how activation ranges are chosen: a name in `edgeq.registry.CALIBRATIONS`, or "auto", which tries
-            them all.
+            them all (a few, of models with more than 32 MB of float weights), or "all", which does so at any size.
         repair: what is done to the float model first: names in `edgeq.registry.REPAIRS`, in order (or one string with
-            commas), "none", or "auto", which keeps what helps.
+            commas), "none", "auto", which keeps what helps (above 32 MB only cheap ones are tried), or "all".
         labels: class per sample, for the accuracy in the report.
         samples: calibrate with so many at most (500 unless told).
         seed: of the random split into calibration and held-back samples.
@@ -136,7 +136,7 @@ def convert(
 
 
 def repairs_named(repair: str | Sequence[str]) -> tuple[str, ...] | None:
-    """The repairs asked for; None for "auto", () for "none".
+    """The repairs asked for; None for "auto", () for "none", ("all",) for "all".
 
     Raises:
         UsageError: no such repair.
@@ -146,9 +146,11 @@ def repairs_named(repair: str | Sequence[str]) -> tuple[str, ...] | None:
         return None
     if names == (NONE,):
         return ()
+    if names == (ALL,):
+        return names
     for name in names:
         if name not in registry.REPAIRS:
-            known = ", ".join((AUTO, NONE, *registry.REPAIRS))
+            known = ", ".join((AUTO, ALL, NONE, *registry.REPAIRS))
             raise UsageError(f"there is no repair '{name}'", next_step=f"choose of: {known}", name=name)
     return names
 
@@ -177,7 +179,7 @@ def _check_choices(data: Source | None, scheme: Scheme, calibration: str, sample
     if samples is not None and samples < 1:
         raise UsageError(f"{samples} samples can't calibrate anything", next_step="give 1 or more")
     registry.require(QUANTIZER, "conversion")
-    if calibration != AUTO:
+    if calibration not in (AUTO, ALL):
         registry.load(registry.CALIBRATIONS, calibration, "calibration method")
 
 

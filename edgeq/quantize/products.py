@@ -97,7 +97,7 @@ class ConversionReport:
         chosen: the repairs and the calibration, with their score.
         plain: the score without repairs and with min-max, to compare; None where nothing was judged.
         candidates: all that was tried, in that order.
-        asked: calibration and repairs as the user asked for them ("auto", or names).
+        asked: calibration and repairs as the user asked for them ("auto", "all", or names).
         suspicions: samples that look wrong.
         io: the type of the model's ends.
         runtimes: those of the target asked about that have kernels for the scheme; () when none was named.

@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from edgeq.quantize.candidates import Score
-from edgeq.quantize.choose import AUTO
+from edgeq.quantize.choose import ALL, AUTO
 from edgeq.quantize.products import ConversionReport, Evaluation
 from edgeq.quantize.schemes import SCHEMES
 from edgeq.report.render import facts, listing, notices, to_text, verdict
@@ -55,9 +55,9 @@ def _calibration(report: ConversionReport) -> list[_Row]:
     rows: list[_Row] = []
     if report.calibration_samples:
         told = f"{report.chosen.calibration} over {report.calibration_samples} samples, seed {report.seed}"
-        rows.append(("calibration", told + (", chosen" if report.asked[0] == AUTO else ""), None))
+        rows.append(("calibration", told + (", chosen" if report.asked[0] in (AUTO, ALL) else ""), None))
     repairs = ", ".join(report.chosen.repairs) or "none"
-    rows.append(("repairs", repairs + (", chosen" if report.asked[1] == AUTO else ""), None))
+    rows.append(("repairs", repairs + (", chosen" if report.asked[1] in (AUTO, ALL) else ""), None))
     chosen, plain = report.chosen.score, report.plain.score if report.plain is not None else None
     if chosen is not None and plain is not None:
         told = f"{len(report.candidates)} candidates on {report.judging_samples} samples: {_score(chosen)} chosen"

@@ -325,7 +325,7 @@ def test_nothing_is_printed_and_tensorflow_stays_out() -> None:
     [
         ({"io": "int16"}, UsageError, "int8, uint8, float32"),
         ({"calibration": "guess"}, UsageError, "min-max"),
-        ({"repair": "cle,guess"}, UsageError, "no repair 'guess'.*\n.*auto, none, batch-norm, cle"),
+        ({"repair": "cle,guess"}, UsageError, "no repair 'guess'.*\n.*auto, all, none, batch-norm, cle"),
         ({"representative_data": None}, UsageError, "needs representative data"),
         ({"samples": 0}, UsageError, "0 samples"),
         ({"representative_data": np.zeros((3, 5), np.float32)}, DataError, r"takes \(N, 8, 8, 1\)"),

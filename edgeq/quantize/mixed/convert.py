@@ -105,7 +105,7 @@ def convert_mixed(
         )
     every = [i for i in sorted({*parts.calibration, *parts.judging}) if data.numbers[i] not in odd]
     search_data = data.subset(every[:_SEARCH_SAMPLES] or parts.calibration)
-    corrects = wishes.repairs is None or _CORRECTION in wishes.repairs
+    corrects = wishes.seeks_repairs or _CORRECTION in (wishes.repairs or ())
     bench = _Bench(
         model, base, usable if corrects else None, target, goal, costed, search_data, io, cycles_of, listener
     )
