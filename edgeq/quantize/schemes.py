@@ -23,7 +23,7 @@ class Scheme:
     Attributes:
         name: as `--scheme` takes it.
         weight_bits: 4 and 8 are integers per output channel, 16 and 32 are floating point. Of a scheme with 4,
-            CONV_2D and FULLY_CONNECTED get 4 bits and operators without a 4-bit kernel (DEPTHWISE_CONV_2D) get 8.
+            CONV_2D and FULLY_CONNECTED get 4 bits and the others (DEPTHWISE_CONV_2D too) 8.
         activation_bits: 8 and 16 are integers per tensor (8 with a zero point, 16 symmetric), 32 is floating point.
         arithmetic: "integer"; "dynamic", which quantizes activations anew in every inference; or "float", where
             weights are restored before use.
@@ -52,7 +52,7 @@ class Scheme:
 _ALL = (
     Scheme("static_wi8_ai8", 8, 8, "integer", "int8 weights, int8 activations: microcontrollers"),
     Scheme("static_wi8_ai16", 8, 16, "integer", "int8 weights, int16 activations: where 8 bits of activation lose"),
-    Scheme("static_wi4_ai8", 4, 8, "integer", "int4 weights (int8 where there is no int4 kernel), int8 activations"),
+    Scheme("static_wi4_ai8", 4, 8, "integer", "int4 weights (int8 of depthwise layers and others), int8 activations"),
     Scheme("dynamic_wi8_afp32", 8, 32, "dynamic", "int8 weights, activations quantized while it runs: phones"),
     Scheme("weight_only_wi8_afp32", 8, 32, "float", "int8 weights in the file, float arithmetic"),
     Scheme("weight_only_wi4_afp32", 4, 32, "float", "int4 weights in the file, float arithmetic"),
