@@ -15,11 +15,12 @@ def steps(scale: float, shifts: tuple[int, ...]) -> tuple[int, int]:
     """Multiplier and right shift that bring an int16 to the table's steps: 3 * 4096 per unit.
 
     Args:
-        shifts: left shifts that need no multiplier, where the scale is a power of two.
+        shifts: left shifts that need no multiplier, where the scale is a power of two: within a thousandth of one in
+            its logarithm, as the reference's CheckedLog2 has it.
     """
-    fraction, exponent = math.frexp(scale)
-    shift = 12 + exponent - 1
-    if fraction == 0.5 and shift in shifts:
+    logarithm = math.log2(scale)
+    shift = 12 + round(logarithm)
+    if abs(logarithm - round(logarithm)) < 1e-3 and shift in shifts:
         return 3 << shift, 0
     multiplier, right = scale * 4096.0 * 3.0, 0
     while multiplier <= 32767.0 / 2.0 and right <= 30:

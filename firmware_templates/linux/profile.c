@@ -1,3 +1,5 @@
+#define _POSIX_C_SOURCE 200809L /* clock_gettime, nanosleep: with -std=c11 too */
+
 #include "profile.h"
 
 #include <pthread.h>

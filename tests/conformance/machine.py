@@ -415,7 +415,9 @@ class CoreMachine:
         _write({**kernels, "batch.c": source}, folder)
         output = folder / "batch.elf"
         kept = [f"-Wl,-u,c{i}_model_{name}" for i in range(len(graphs)) for name in ("invoke", "reset")]
-        link = ("-nostdlib", "-Wl,--gc-sections", "-Wl,--entry=c0_model_invoke", *kept, "-T", self._folder / "link.ld")
+        # zig brings its own compiler_rt, unless it is told to bring nothing.
+        alone = ("-nostdlib",) if self._gcc else ()
+        link = (*alone, "-Wl,--gc-sections", "-Wl,--entry=c0_model_invoke", *kept, "-T", self._folder / "link.ld")
         objects = self._kernels.objects({**kernels, **self._libc})
         libgcc = ("-lgcc",) if self._gcc else ()
         _run([*self._cc, *link, "-I.", "batch.c", *objects, *libgcc, "-o", output], folder)

@@ -124,7 +124,8 @@ _ORDERED = ("INT16", "INT32", "INT64", "FLOAT32")
 _RELATIONS = ("LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL")
 
 CASES: dict[str, Values] = {
-    **{kind: raw(kind, ("INT8", "INT16", "INT32")) for kind in ("MAXIMUM", "MINIMUM")},
+    **{kind: raw(kind, ("INT8", "INT16")) for kind in ("MAXIMUM", "MINIMUM")},
+    **{f"{kind}, int32": raw(kind, ("INT32",)) for kind in ("MAXIMUM", "MINIMUM")},
     **{f"{kind}, int32": raw(kind, ("INT32",)) for kind in ("ADD", "SUB", "MUL", "SQUARED_DIFFERENCE")},
     **{kind: raw(kind, ("INT32",)) for kind in ("DIV", "FLOOR_DIV", "FLOOR_MOD", "POW")},
     "SQUARED_DIFFERENCE": squared_differences(),

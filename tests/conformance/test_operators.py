@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,6 +19,7 @@ from edgeq.tflite import parse
 
 _FEW, _MANY = 12, 60
 _DOCS = Path(__file__).parents[2] / "docs"
+_COUNT = re.compile(r"\| \d+ \|(?= [^|]*\|$)", re.MULTILINE)
 _RAN: dict[str, Counter[Row]] = {}
 """What the default host run has held, by strategy."""
 _SPECIAL = tuple(n for n in OPERATORS if n.startswith(("CONV", "DEPTHWISE", "FULLY", "ADD")) and "float" not in n)
@@ -75,9 +77,11 @@ def test_every_row_was_reached_and_the_page_of_operators_says_so() -> None:
     assert spec is not None and spec.loader is not None
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
-    assert (_DOCS / "operators.md").read_text(encoding="utf-8") == script.page(passed), (
-        "run: PYTHONPATH=tests python docs/operator_reference.py"
+    # How many of the cases fall to each row changes with hypothesis' version; which rows there are doesn't.
+    written, now = (
+        (_COUNT.sub("|", text)) for text in ((_DOCS / "operators.md").read_text("utf-8"), script.page(passed))
     )
+    assert written == now, "run: PYTHONPATH=tests python docs/operator_reference.py"
 
 
 def test_every_special_row_is_reached() -> None:

@@ -84,8 +84,7 @@ def test_energy_of_a_constant_load(board_at_ssh: SshServer, model: Path, cache: 
     assert m.energy.idle_mw == pytest.approx(2500)
     assert m.energy.above_idle_uj == pytest.approx(0, abs=1e-6)
     assert m.latency is not None
-    # 2.5 W × the time that an inference took with what is around it.
-    assert m.energy.uj_per_inference >= 2500 * m.latency.mean_ms
+    # 2.5 W for a second, by the number of inferences: the last one may end late on a busy machine.
     assert m.energy.uj_per_inference == pytest.approx(2500 * 1000 / m.latency.inferences, rel=0.2)
     with pytest.raises(DeviceError, match="has no INA2xx"):
         over_ssh(model, cache, meter="ina2xx")

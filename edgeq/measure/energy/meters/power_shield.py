@@ -110,8 +110,8 @@ class PowerShield:
         """See Meter."""
         self._data, self._failure = b"", None
         self._stop.clear()
-        self._command("start")
-        self._reader = threading.Thread(target=self._read, daemon=True)
+        begun = self._command("start")
+        self._reader = threading.Thread(target=self._read, args=(begun,), daemon=True)
         self._reader.start()
 
     def stop(self) -> Trace:
@@ -134,8 +134,9 @@ class PowerShield:
         """Give control back to the meter's own buttons; the board stays powered."""
         self._port.write(b"stop\r\nhrc\r\n")
 
-    def _read(self) -> None:
-        heard: list[bytes] = []
+    def _read(self, begun: bytes) -> None:
+        """Until it is told to stop and nothing more comes; `begun` came in with the answer to `start`."""
+        heard = [begun]
         try:
             quiet = 0.0
             while quiet < 0.5:
@@ -148,16 +149,18 @@ class PowerShield:
             self._failure = failed
         self._data = b"".join(heard)
 
-    def _command(self, command: str) -> None:
+    def _command(self, command: str) -> bytes:
+        """Send a command, wait for its answer, and give back what followed it."""
         self._port.reset_input_buffer()
         self._port.write(command.encode() + b"\r\n")
         heard, until = b"", time.monotonic() + _TIMEOUT_S
         while True:
             heard += self._port.read(max(1, self._port.in_waiting))
-            for line in heard.split(b"\n")[:-1]:
+            *lines, rest = heard.split(b"\n")
+            for number, line in enumerate(lines):
                 words = line.strip().removeprefix(b"PowerShield > ").removeprefix(b"stlp > ").split(b" ", 1)
                 if words[0] == b"ack" and words[-1] == command.encode():
-                    return
+                    return b"\n".join([*lines[number + 1 :], rest])
                 if words[0] == b"error":
                     raise DeviceError(
                         f"the meter refuses '{command}': {heard.decode(errors='replace').strip()}", where=self._where
