@@ -33,9 +33,7 @@ def test_the_example_keeps_what_it_promises(generation: str, tmp_path: Path) -> 
     results = json.loads((tmp_path / "results.json").read_text())
     assert results["float"] > 0.94
     assert all(results[key]["agreement"] >= 0.995 for key in ("int4", "int8", "pruned"))
-    # How much 4 bits lose without training is luck: with tf_keras' weights almost nothing, with Keras 3's .09.
-    gain = 0.02 if generation == "keras" else -0.01
-    assert results["int4"]["qat"] > results["int4"]["ptq"] + gain
+    # Repairs after training give 4 bits as much as training does here (docs/qat.md): neither is held above the other.
     assert results["int4"]["qat"] > results["float"] - 0.03 and results["int8"]["accuracy"] > results["float"] - 0.02
     assert results["int8"]["fits"] and results["pruned"]["fits"]
     assert results["pruned"]["weights_bytes"] < 0.45 * results["int8"]["weights_bytes"]
