@@ -8,6 +8,7 @@ numbers that it counts. docs/nested.md has the format.
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Iterator
 from types import MappingProxyType
 from typing import Any
@@ -58,6 +59,13 @@ def entry_name(name: Any) -> bytes:
     return name if isinstance(name, bytes) else str(name or "").encode()
 
 
+# What flatbuffers, json and numpy raise on bytes that were changed.
+_DAMAGE = (
+    ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, RecursionError, struct.error,
+    AssertionError, MemoryError,
+)  # fmt: skip
+
+
 def read_nested(data: bytes, graph: Graph) -> Nested | None:
     """The nested precisions of a file; None where it has none.
 
@@ -72,7 +80,7 @@ def read_nested(data: bytes, graph: Graph) -> Nested | None:
         if METADATA not in found:
             return None
         return _decoded(json.loads(found[METADATA]), found.get(METADATA_DATA, b""), graph)
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, RecursionError) as broken:
+    except _DAMAGE as broken:
         raise ModelFileError(
             f"its metadata '{METADATA.decode()}' are damaged ({type(broken).__name__}: {broken})",
             where=graph.source or graph.name,
