@@ -103,6 +103,8 @@ METERS: Mapping[str, Row] = {
     "stlink-v3pwr": Row(f"{_METERS}.power_shield:open_stlink_v3pwr", "device", ("serial",), "ST STLINK-V3PWR"),
 }
 
+PLOTTING = Row("", "plot", ("matplotlib",), "pictures")
+
 
 def load(table: Mapping[str, Row], name: str, kind: str) -> Any:
     """Import the backend `name` of `table`.

@@ -49,10 +49,10 @@ def command(
     from edgeq import pipeline, registry
     from edgeq.files import require_writable, write_folder
     from edgeq.report.analyze import analyze_text
-    from edgeq.report.analyze_plots import PLOTTING, analyze_pictures
+    from edgeq.report.analyze_plots import analyze_pictures
 
     if plots is not None:
-        registry.require(PLOTTING, "drawing")
+        registry.require(registry.PLOTTING, "drawing")
         require_writable(plots, folder=True)
     if output is not None:
         require_writable(output)

@@ -19,7 +19,7 @@ _HAVE_SIGNATURES = ("savedmodel", "tflite")
 def load(
     source: Path | str | object,
     listener: Listener = silent,
-    options: ImportOptions = ImportOptions(),  # noqa: B008
+    options: ImportOptions = ImportOptions(),  # noqa: B008 - frozen
 ) -> Model:
     """Read any model that edgeq can convert.
 

@@ -14,7 +14,6 @@ from edgeq import registry
 from edgeq.quantize.sensitivity import Analysis, LayerError
 from edgeq.report.analyze import decibels, headline
 
-PLOTTING = registry.Row("", "plot", ("matplotlib",))
 _HIGHEST_DB = 70.0
 """Where bars of layers without error end."""
 _BLUE, _ORANGE, _GREY, _RED = "#3b6fb6", "#e08a2c", "#c9cdd3", "#c0392b"
@@ -26,7 +25,7 @@ def analyze_pictures(a: Analysis) -> Mapping[str, bytes]:
     Raises:
         MissingDependencyError: matplotlib is not installed.
     """
-    registry.require(PLOTTING, "drawing")
+    registry.require(registry.PLOTTING, "drawing")
     drawn = {"sqnr": _sqnr(a), "ranges": _ranges(a), "channels": _channels(a), "causes": _causes(a)}
     files: dict[str, bytes] = {}
     for name, figure in drawn.items():

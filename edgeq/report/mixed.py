@@ -10,7 +10,7 @@ from rich.text import Text
 from edgeq import registry
 from edgeq.errors import UsageError
 from edgeq.quantize.mixed import LayerBits, MixedReport, Point
-from edgeq.report.analyze_plots import PLOTTING, canvas, saved
+from edgeq.report.analyze_plots import canvas, saved
 from edgeq.report.render import facts, listing, notices, to_text, verdict
 from edgeq.units import Provenance, format_bytes, format_duration_ms
 
@@ -143,7 +143,7 @@ def pareto_picture(r: MixedReport, path: Path) -> bytes:
     kind = path.suffix.removeprefix(".").lower()
     if kind not in ("svg", "png"):
         raise UsageError(f"'{path.name}' is neither .svg nor .png", next_step="name the picture so", where=str(path))
-    registry.require(PLOTTING, "drawing")
+    registry.require(registry.PLOTTING, "drawing")
     figure, axes = canvas(12, f"Mixed precision on {r.target}: cost against predicted error")
     axes.plot([p.cost for p in r.front], [p.predicted_noise for p in r.front], ".", color="#c9cdd3", label="predicted")
     tried = [p for p in r.front if p.drop is not None]

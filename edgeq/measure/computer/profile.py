@@ -9,7 +9,7 @@ from pathlib import Path
 from edgeq import registry
 from edgeq.codegen.generate import tensor_info
 from edgeq.errors import NegativeResult, UsageError
-from edgeq.events import Listener, Notice, silent
+from edgeq.events import Listener, silent
 from edgeq.graph import Graph
 from edgeq.measure.comparison import Comparison
 from edgeq.measure.computer import conditions, power
@@ -114,10 +114,7 @@ def profile(request: Request, subject: ComputerSubject, listener: Listener = sil
         name = host.name
     spent = power.energy(run, sensor) if sensor and not before.emulated else None
     notices += [*subject.samples.notices, *run.notices, *_state(before, after)]
-    made = _measurement(request, subject, run, before, after, name, spent, notices)
-    for text in made.notices:
-        listener(Notice(text, "profile"))
-    return made
+    return _measurement(request, subject, run, before, after, name, spent, notices)
 
 
 def _measurement(

@@ -13,7 +13,6 @@ from edgeq.files import write_whole
 from edgeq.measure.energy.measurement import MeteredEnergy
 
 PICTURES = (".png", ".svg")
-PLOT = registry.Row("", "plot", ("matplotlib",))
 # A picture is a few thousand pixels wide: of longer traces each point is a block's mean.
 _POINTS = 4000
 
@@ -32,7 +31,7 @@ def require_format(path: Path) -> None:
             next_step=f"choose one of: .npz, .csv, {', '.join(PICTURES)}",
         )
     if path.suffix in PICTURES:
-        registry.require(PLOT, "a picture of the trace")
+        registry.require(registry.PLOTTING, "a picture of the trace")
 
 
 def save(energy: MeteredEnergy, path: Path) -> None:

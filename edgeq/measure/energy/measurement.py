@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
@@ -233,8 +233,3 @@ def _sum(
         traces=tuple(w.trace for w in found),
         spans=tuple(w.span for w in found),
     )
-
-
-def without_traces(energy: MeteredEnergy) -> MeteredEnergy:
-    """The same figures without the samples, which are large."""
-    return replace(energy, traces=(), spans=())

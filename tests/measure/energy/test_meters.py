@@ -348,4 +348,4 @@ def test_traces_as_pictures(tmp_path: Path) -> None:
     save(sample_energy(), tmp_path / "t.png")
     assert (tmp_path / "t.png").read_bytes()[:4] == b"\x89PNG"
     save(sample_energy(), tmp_path / "t.svg")
-    assert "window 2: 202.0" in (tmp_path / "t.svg").read_text() or "<svg" in (tmp_path / "t.svg").read_text()
+    assert (tmp_path / "t.svg").read_text().count("<path") > 3 * 2  # a line and a marked window for each
