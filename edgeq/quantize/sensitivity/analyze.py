@@ -11,10 +11,11 @@ from edgeq.graph import Graph
 from edgeq.importers import Model
 from edgeq.quantize.data import Dataset
 from edgeq.quantize.sensitivity.causes import find_causes
-from edgeq.quantize.sensitivity.errors import affordable, decibels, measure
+from edgeq.quantize.sensitivity.errors import affordable, measure
 from edgeq.quantize.sensitivity.matching import match
 from edgeq.quantize.sensitivity.products import Analysis, LayerError
 from edgeq.quantize.sensitivity.rescaled import rescaled
+from edgeq.quantize.sensitivity.tally import decibels, energy
 
 DEFAULT_SAMPLES = 50
 _EQUALIZED = (
@@ -69,7 +70,7 @@ def analyze(
         note(Notice(f"{len(unmatched)} of {len(graph.ops)} operators have no counterpart in float: {told}", "analyze"))
     measured = measure(model, data, graph, matching, dataset.subset([int(i) for i in chosen]), note)
     outputs = {
-        name: decibels(_energy(wanted), _energy(got.reshape(wanted.shape) - wanted))
+        name: decibels(energy(wanted), energy(got.reshape(wanted.shape) - wanted))
         for name, (wanted, got) in zip(model.outputs, measured.outputs, strict=True)
     }
     if alike is None:
@@ -132,7 +133,3 @@ def _agreement(wanted: npt.NDArray[np.float32], got: npt.NDArray[np.float32]) ->
         return None
     first = wanted.reshape(len(wanted), -1).argmax(axis=1)
     return float(np.mean(first == got.reshape(len(got), -1).argmax(axis=1)))
-
-
-def _energy(values: npt.NDArray[np.float32]) -> float:
-    return float(np.sum(np.square(values, dtype=np.float64)))

@@ -7,9 +7,8 @@ clips or has wrong is. That error is then added to the float activation, and the
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -23,8 +22,9 @@ from edgeq.quantize.calibration import FloatRunner
 from edgeq.quantize.data import Dataset
 from edgeq.quantize.sensitivity.matching import VIEWS, Layer, Matching, dequantized_constant
 from edgeq.quantize.sensitivity.parts import Cutter, FloatPart, following, integer_part
-from edgeq.quantize.sensitivity.products import COMPONENTS, Component, LayerError
+from edgeq.quantize.sensitivity.products import LayerError
 from edgeq.quantize.sensitivity.ranges import activation_range, bias_range, weight_range
+from edgeq.quantize.sensitivity.tally import Tally, decibels
 from edgeq.reference import Reference
 
 Array = npt.NDArray[Any]
@@ -32,8 +32,6 @@ Values = dict[int, Array]
 _BUDGET_BYTES = 600 << 20
 """Of activations that are kept at once; with large ones fewer samples are analysed."""
 _LEAST_SAMPLES = 4
-_UNEXPLAINED = 0.2
-"""Share of an arithmetic error that a wrong scale or zero point may leave unexplained."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +139,7 @@ class _Bench:
         tensor, source = self.q.tensors[index], self.matching.tensors[index]
         if tensor.quant is None:
             return None
-        tally = _Tally(tensor)
+        tally = Tally(tensor)
         errors = []
         for values in self.floats:
             real = values[source]
@@ -162,7 +160,7 @@ class _Bench:
             return None
         stages = self._stages(layer, op)
         stateful = _is_stateful(self.q, layer.parts)
-        tally = _Tally(self.q.tensors[layer.outputs[0][0]])
+        tally = Tally(self.q.tensors[layer.outputs[0][0]])
         errors: list[Values] = []
         total_noise = total_signal = 0.0
         for values, stored in zip(self.floats, self.stored, strict=True):
@@ -246,7 +244,7 @@ class _Bench:
     def _error(
         self,
         layer: Layer | None,
-        tally: _Tally,
+        tally: Tally,
         outputs: Sequence[tuple[int, int]],
         errors: Sequence[Values],
         total: float | None,
@@ -306,7 +304,7 @@ class _Bench:
         return tuple(dict.fromkeys(found))
 
     def _alone(
-        self, tensors: Sequence[int], errors: Sequence[Values], tally: _Tally
+        self, tensors: Sequence[int], errors: Sequence[Values], tally: Tally
     ) -> tuple[float | None, float | None]:
         """(noise over signal at the network's output, share of changed choices) with this layer's error only."""
         operators, others = following(self.f, tensors, self.places)
@@ -333,74 +331,6 @@ class _Bench:
         return (noise / self.signal if self.signal else None), share
 
 
-@dataclass
-class _Tally:
-    """Sums over samples of one layer's errors; mutable while it counts, and nobody else's."""
-
-    tensor: Tensor
-    signal: float = 0.0
-    noise: float = 0.0
-    energies: dict[Component, float] = field(default_factory=lambda: dict.fromkeys(COMPONENTS, 0.0))
-    corrected: float = 0.0
-    elements: int = 0
-    wrapped: int = 0
-    moments: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(6))
-
-    def add(self, wanted: Array, should: Array, weights: Array, bias: Array, real: Array) -> None:
-        """One sample: float output, float output of the quantized inputs, the same with quantized weights, and with
-        quantized bias too, and the integer output as real values."""
-        self.signal += _energy(wanted)
-        self.noise += _energy(real - should)
-        self.energies["weights"] += _energy(weights - should)
-        self.energies["bias"] += _energy(bias - weights)
-        self.corrected += _energy(bias - should)
-        self.elements += real.size
-        if self.tensor.quant is None:
-            self.energies["arithmetic"] += _energy(real - bias)
-            return
-        ideal = dequantized(self.tensor, quantized(self.tensor, bias)).reshape(bias.shape)
-        gap = ideal - bias
-        outside = np.abs(gap) > 0.5001 * float(self.tensor.quant.scale[0])
-        self.energies["clipping"] += _energy(gap[outside])
-        self.energies["rounding"] += _energy(gap[~outside])
-        self.energies["arithmetic"] += _energy(real - ideal)
-        whole = float(self.tensor.quant.scale[0]) * 2.0**self.tensor.dtype.bits
-        self.wrapped += int(np.sum(np.abs(real - ideal) > whole / 2))
-        x, y = ideal.astype(np.float64).ravel(), real.astype(np.float64).ravel()
-        self.moments += (x.size, x.sum(), y.sum(), float(x @ x), float(x @ y), float(y @ y))
-
-    @property
-    def own_sqnr_db(self) -> float | None:
-        return decibels(self.signal, self.noise)
-
-    def shares(self) -> Mapping[Component, float]:
-        energies = dict(self.energies)
-        if self.corrected < energies["weights"]:  # a bias that makes up for the weights' error was corrected on purpose
-            energies["weights"], energies["bias"] = self.corrected, 0.0
-        whole = sum(energies.values())
-        return {name: energy / whole if whole else 0.0 for name, energy in energies.items()}
-
-    def distortion(self) -> tuple[float, float]:
-        """Least squares: integer output = factor × what it should be + offset; (1, 0) where that explains little."""
-        count, x, y, xx, xy, yy = self.moments
-        spread = count * xx - x * x
-        if self.tensor.quant is None or spread <= 1e-12 * max(1.0, count * xx):
-            return 1.0, 0.0
-        factor = (count * xy - x * y) / spread
-        offset = (y - factor * x) / count
-        left = yy - 2 * factor * xy - 2 * offset * y + factor**2 * xx + 2 * factor * offset * x + count * offset**2
-        if left > _UNEXPLAINED * (yy - 2 * xy + xx):
-            return 1.0, 0.0
-        return float(factor), float(offset / float(self.tensor.quant.scale[0]))
-
-
-def decibels(signal: float, noise: float) -> float | None:
-    """10 log10 of their ratio; None without a signal, infinite without noise."""
-    if signal <= 0.0:
-        return None
-    return math.inf if noise <= 0.0 else 10.0 * math.log10(signal / noise)
-
-
 def _places(graph: Graph) -> list[int]:
     """Where a network's output is judged: its outputs, or what a closing softmax is given, as that hides errors."""
     makers = {t: op for op in graph.ops for t in op.outputs}
@@ -412,10 +342,6 @@ def _places(graph: Graph) -> list[int]:
         squashed = maker is not None and maker.kind in ("SOFTMAX", "LOGISTIC", "LOG_SOFTMAX")
         found.append(maker.inputs[0] if maker is not None and squashed else output)
     return list(dict.fromkeys(found))
-
-
-def _energy(values: Array) -> float:
-    return float(np.sum(np.square(values, dtype=np.float64)))
 
 
 def _shaped(values: Array, tensor: Tensor) -> Array:
