@@ -79,6 +79,22 @@ RUNNERS: Mapping[str, Row] = {
     "bossac": Row("edgeq.runners.bossac:RUNNER", "device", ("serial",), "Arduino's touch at 1200 baud and bossac"),
 }
 
+CYCLE_MODELS: Mapping[str, Row] = {
+    "cortex-m4": Row("edgeq.simulator.cycles.cortex_m4:MODEL", "simulate", ("capstone",), "Arm Cortex-M4"),
+}
+
+_DEVICES = "edgeq.simulator.peripherals"
+PERIPHERALS: Mapping[str, Row] = {
+    "memory": Row(f"{_DEVICES}.device:Device", summary="registers that keep what is written, and do nothing"),
+    "read-only": Row(f"{_DEVICES}.device:ReadOnly", summary="registers with factory values"),
+    "stm32l4-rcc": Row(f"{_DEVICES}.stm32l4_rcc:Rcc", summary="clocks of the STM32L4 and L4+"),
+    "stm32l4-pwr": Row(f"{_DEVICES}.stm32l4_pwr:Pwr", summary="power control of the STM32L4 and L4+"),
+    "stm32l4-flash": Row(f"{_DEVICES}.stm32l4_flash:Flash", summary="flash controller of the STM32L4+"),
+    "stm32-lpuart": Row(f"{_DEVICES}.stm32_lpuart:Lpuart", summary="LPUART and USART with FIFO of the newer STM32"),
+    "stm32-timer": Row(f"{_DEVICES}.stm32_timer:Timer", summary="timers of the STM32 on the first peripheral bus"),
+    "stm32-gpio": Row(f"{_DEVICES}.stm32_gpio:Gpio", summary="ports of the STM32, one behind the other"),
+}
+
 HOSTS: Mapping[str, Row] = {
     "ssh": Row("edgeq.runners.hosts.ssh:connect", "remote", ("asyncssh",), "Linux computers over SSH"),
     "adb": Row("edgeq.runners.hosts.adb:connect", "remote", ("adbutils",), "Android phones over adb"),

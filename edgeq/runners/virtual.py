@@ -155,10 +155,9 @@ def virtual_board(
     """
     require_virtual_board(target)
     registry.require(registry.RUNNERS["virtual"], "a virtual board")
-    flash = next(m for m in target.soc.memory if m.kind == "flash")
-    if image.base != flash.base:
+    if image.base != target.image_base:
         raise UnsupportedError(
-            f"a virtual board is programmed from {flash.base:#010x} on, the image starts at {image.base:#010x}"
+            f"a virtual board is programmed from {target.image_base:#010x} on, the image starts at {image.base:#010x}"
         )
     with tempfile.TemporaryDirectory(prefix="edgeq-board-") as name:
         folder = Path(name)

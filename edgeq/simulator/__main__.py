@@ -64,7 +64,7 @@ def _run(options: argparse.Namespace) -> int:
             "target": target.name,
             "cycle_model": board.model.name,
             "known_error": board.model.known_error,
-            "flash_sha256": hashlib.sha256(board.read_back(0, len(image))).hexdigest(),
+            "flash_sha256": hashlib.sha256(board.read_back(board.image_offset, len(image))).hexdigest(),
         }
     )
     try:

@@ -6,23 +6,20 @@ from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 
+from edgeq import registry
 from edgeq.errors import InputFileError, TargetFileError
 from edgeq.events import Listener, silent
 from edgeq.simulator import nvic as n
 from edgeq.simulator.bus import Bus, earliest
-from edgeq.simulator.cycles import cortex_m4
 from edgeq.simulator.cycles.block import CycleModel
 from edgeq.simulator.engine import NEVER, Counters, Engine
 from edgeq.simulator.faults import BoardFault
 from edgeq.simulator.nvic import Nvic
-from edgeq.simulator.peripherals.device import Wires
-from edgeq.simulator.peripherals.stm32l4_uart import Lpuart
+from edgeq.simulator.peripherals.device import SerialPort, Wires
 from edgeq.simulator.private_bus import CoreSignals, PrivateBus
 from edgeq.simulator.processor import Processor
 from edgeq.simulator.symbols import Symbols
 from edgeq.target import Target
-
-CYCLE_MODELS = {"cortex-m4": cortex_m4.MODEL}
 
 
 class Ended(Enum):
@@ -37,11 +34,12 @@ class VirtualBoard:
     """A board that runs firmware.
 
     Args:
-        image: the raw image, as flashed from the start of the flash.
+        image: the raw image, as flashed from the target's `image_base` on.
         elf: for names in fault messages.
         transmitted: called with every byte that the console sends.
         wait_states: overrides what the firmware sets in the flash controller (0 = ideal memory).
         cache: folder for the compiled counters (default: the user's cache folder).
+        pin_changed: called with (name, level, cycle) when the firmware drives a pin to another level.
 
     Raises:
         InputFileError: the image can't be one for this target.
@@ -58,8 +56,10 @@ class VirtualBoard:
         wait_states: int | None = None,
         listener: Listener = silent,
         cache: Path | None = None,
+        pin_changed: Callable[[str, bool, int], None] | None = None,
     ) -> None:
-        if target.core.cycle_model not in CYCLE_MODELS or not target.soc.peripheral:
+        modelled = any(p.model for p in target.soc.peripheral)
+        if target.core.cycle_model not in registry.CYCLE_MODELS or not modelled:
             raise TargetFileError(
                 f"{target.name} can't be simulated: its files name no cycle model or no peripherals",
                 where=str(target.path),
@@ -67,17 +67,23 @@ class VirtualBoard:
             )
         self.target = target
         self.symbols = Symbols(elf)
-        self.model: CycleModel = CYCLE_MODELS[target.core.cycle_model]
+        self.model: CycleModel = registry.load(registry.CYCLE_MODELS, target.core.cycle_model, "cycle model")
         self.sent = bytearray()
         self.core_hz = 0
         self._set_wait_states = 0
         self._transmitted = transmitted
+        self._pin_changed = pin_changed
         self._wait_states = wait_states
-        self._flash = next(m for m in target.soc.memory if m.kind == "flash")
-        self._ram = tuple(m for m in target.soc.memory if m.kind == "ram")
+        # What answers only after a controller has been set up isn't modelled.
+        self._memory = tuple(m for m in target.soc.memory if not m.needs_setup)
+        self._flash = next(m for m in self._memory if "code" in m.holds)
+        self._ram = tuple(m for m in self._memory if m.kind == "ram")
+        # A bootloader in front of the application is taken to have jumped there.
+        self._vectors = target.region_for("code").base
         self._make(listener, cache)
         self._check_vectors(image)
-        self.program(0, image)
+        self.image_offset = target.image_base - self._flash.base
+        self.program(self.image_offset, image)
         self.reset()
 
     def _make(self, listener: Listener, cache: Path | None) -> None:
@@ -90,12 +96,12 @@ class VirtualBoard:
             self.target.core.emulator_cpu,
             cache,
         )
-        for memory in self.target.soc.memory:
+        for memory in self._memory:
             self._engine.map_memory(memory.base, memory.size_bytes, writable=memory.kind == "ram")
-        if all(m.base != 0 for m in self.target.soc.memory):
+        if all(m.base != 0 for m in self._memory):
             # Cortex-M chips boot from address 0, where they show their flash.
             self._engine.map_memory(0, flash.size_bytes, writable=False, like=flash.base)
-        self._nvic = Nvic(self.target.soc.interrupts)
+        self._nvic = Nvic(self.target.soc.interrupts, self.target.soc.priority_bits)
         self._private = PrivateBus(
             self._nvic, CoreSignals(self._now, self._look_again, self._ask_reset, self._switch_fpu)
         )
@@ -107,15 +113,20 @@ class VirtualBoard:
             flash_write=self._flash_write,
             flash_erase=self._flash_erase,
             clock_changed=self._clock_changed,
+            clock_hz=lambda: self.core_hz,
             timer_divider=self._timer_divider,
             schedule=self._schedule,
             wake=self._look_again,
+            pin=self._pin,
+            read_memory=self.read_memory,
+            write_memory=self._write_memory,
         )
         console_name = self.target.board.console.peripheral
-        self._bus = Bus(self.target.soc.peripheral, console_name, wires, self._private, listener)
+        rows = [row for row in self.target.soc.peripheral if row.model]
+        self._bus = Bus(rows, console_name, wires, self._private, listener)
         self._bus.attach(self._engine)
         console = self._bus.devices.get(console_name)
-        if not isinstance(console, Lpuart):
+        if not isinstance(console, SerialPort):
             raise TargetFileError("the console's model can't be fed", where=str(self.target.path))
         self._console = console
         self._processor = Processor(
@@ -164,7 +175,8 @@ class VirtualBoard:
         self._engine.code_changed()
 
     def _check_vectors(self, image: bytes) -> None:
-        stack, entry = (int.from_bytes(image[i : i + 4], "little") for i in (0, 4))
+        start = self._vectors - self.target.image_base
+        stack, entry = (int.from_bytes(image[start + i : start + i + 4], "little") for i in (0, 4))
         in_ram = any(m.base < stack <= m.base + m.size_bytes for m in self._ram)
         flash_end = self._flash.base + self._flash.size_bytes
         if not in_ram or not entry & 1 or not self._flash.base <= entry < flash_end:
@@ -188,7 +200,7 @@ class VirtualBoard:
     def reset(self) -> None:
         """As the reset button: RAM and flash keep their contents."""
         self._engine.code_changed()
-        self._processor.reset(self._flash.base)
+        self._processor.reset(self._vectors)
 
     def run(
         self,
@@ -252,6 +264,13 @@ class VirtualBoard:
         if self._nvic.line(n.FIRST_IRQ + line, level):
             self._look_again()
 
+    def _pin(self, name: str, level: bool) -> None:
+        if self._pin_changed is not None:
+            self._pin_changed(name, level, self.cycles)
+
+    def _write_memory(self, address: int, data: bytes) -> None:
+        self._engine.uc.mem_write(address, data)
+
     def _transmit(self, byte: int) -> None:
         if self._transmitted is None:
             self.sent.append(byte)
@@ -306,6 +325,7 @@ class VirtualBoard:
         if not allowed:
             self._engine.code_changed()
 
-    def _flash_erase(self, offset: int, size: int) -> None:
+    def _flash_erase(self, address: int, size: int) -> None:
+        offset = address - self._flash.base
         self._engine.memory(self._flash.base)[offset : offset + size] = b"\xff" * size
         self._engine.code_changed()

@@ -9,8 +9,7 @@ from edgeq.events import Listener, Notice
 from edgeq.simulator import private_bus
 from edgeq.simulator.engine import Engine
 from edgeq.simulator.peripherals import make
-from edgeq.simulator.peripherals.device import Device, Wires
-from edgeq.simulator.peripherals.stm32l4_clocks import Rcc
+from edgeq.simulator.peripherals.device import Clocks, Device, Wires
 from edgeq.simulator.private_bus import PrivateBus
 from edgeq.target import Peripheral
 
@@ -49,7 +48,7 @@ class Bus:
         self._listener = listener
         self._slots: dict[int, Device] = {}
         self._silent: set[str] = set()
-        self.clocks = next((d for d in self.devices.values() if isinstance(d, Rcc)), None)
+        self.clocks = next((d for d in self.devices.values() if isinstance(d, Clocks)), None)
         for device in self.devices.values():
             for slot in range(device.row.base // _SLOT, -(-(device.row.base + device.row.size_bytes) // _SLOT)):
                 self._slots[slot] = device
@@ -69,8 +68,11 @@ class Bus:
     def reset(self) -> None:
         """All devices as after reset."""
         self._private.reset()
+        if self.clocks is not None:
+            self.clocks.reset()  # first: a flash controller without wait states wants a slow clock
         for device in self.devices.values():
-            device.reset()
+            if device is not self.clocks:
+                device.reset()
 
     def read(self, address: int, size: int) -> int:
         """What the core reads there.
@@ -80,9 +82,8 @@ class Bus:
         """
         device = self._slots.get(address // _SLOT)
         if device is not None:
-            if self._off(device):
-                return 0
-            return device.read(address - device.row.base, size)
+            offset = address - device.row.base
+            return 0 if self._off(device, offset) else device.read(offset, size)
         if private_bus.BASE <= address < private_bus.BASE + private_bus.SIZE:
             return self._private.read(address, size)
         raise UnansweredError(address, size, write=False)
@@ -97,24 +98,26 @@ class Bus:
         if device is not None:
             if not device.writable:
                 raise UnansweredError(address, size, write=True)
-            if not self._off(device):
-                device.write(address - device.row.base, size, value)
+            offset = address - device.row.base
+            if not self._off(device, offset):
+                device.write(offset, size, value)
         elif private_bus.BASE <= address < private_bus.BASE + private_bus.SIZE:
             self._private.write(address, size, value)
         else:
             raise UnansweredError(address, size, write=True)
 
-    def _off(self, device: Device) -> bool:
-        enable = device.row.clock_enable
+    def _off(self, device: Device, offset: int) -> bool:
+        enable = device.clock_enable(offset)
         if enable is None or self.clocks is None:
             return False
         if self.clocks.words.get(enable.register, 0) >> enable.bit & 1:
             return False
+        name = f"{device.row.name} ({device.row.base + offset:#010x})"
         if device.row.name not in self._silent:
             self._silent.add(device.row.name)
             self._listener(
                 Notice(
-                    f"{device.row.name} is used while its clock is off (RCC register 0x{enable.register:02X} "
+                    f"{name} is used while its clock is off (RCC register 0x{enable.register:02X} "
                     f"bit {enable.bit}): reads give 0, writes are lost",
                     "simulate",
                 )

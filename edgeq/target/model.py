@@ -94,7 +94,7 @@ class Target:
     @property
     def has_virtual_board(self) -> bool:
         """Whether `--sim` works for it."""
-        simulated = self.core.cycle_model and self.core.emulator_cpu and self.soc.peripheral
+        simulated = self.core.cycle_model and self.core.emulator_cpu and any(p.model for p in self.soc.peripheral)
         return bool("virtual" in self.board.runners and simulated)
 
     def require_firmware(self, verb: str) -> None:

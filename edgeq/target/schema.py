@@ -255,6 +255,7 @@ class Soc:
         reserved: what is not the application's on every board.
         cluster: the application cores, fastest first.
         interrupts: number of external interrupt lines.
+        priority_bits: how many bits of an interrupt's priority the chip has.
         firmware: folder of `firmware_templates/boards` with clocks and drivers of the family, such as "stm32/f4" (the
             C of the folders above it belongs to it), "" if there is none.
         pyocd_target: pyOCD's name of the part, "" if pyOCD can't program it.
@@ -273,6 +274,7 @@ class Soc:
     reserved: tuple[Reserved, ...] = ()
     cluster: tuple[Cluster, ...] = ()
     interrupts: int = 0
+    priority_bits: int = 4
     firmware: str = ""
     pyocd_target: str = ""
     pyocd_pack: str = ""

@@ -48,12 +48,24 @@ def validate_soc(soc: Soc, where: str) -> None:
     """Check a chip by itself.
 
     Raises:
-        TargetFileError: memories overlap or lie outside the address space.
+        TargetFileError: memories overlap or lie outside the address space, or a peripheral's model doesn't exist.
     """
     _regions(soc.memory, where)
+    _models(soc, where)
     for cluster in soc.cluster:
         if cluster.count < 1 or cluster.max_clock_hz <= 0:
             raise TargetFileError(f"cluster '{cluster.core}' has no cores or no clock", where=where, key="cluster")
+
+
+def _models(soc: Soc, where: str) -> None:
+    for row in soc.peripheral:
+        if row.model and row.model not in registry.PERIPHERALS:
+            raise TargetFileError(
+                f"peripheral '{row.name}' asks for the model '{row.model}', which edgeq doesn't have",
+                where=where,
+                next_step=_nearest(row.model, registry.PERIPHERALS),
+                key="peripheral.model",
+            )
 
 
 def _microcontroller(target: Target, where: str) -> None:

@@ -81,20 +81,27 @@ def test_it_runs_at_the_boards_clock(device: Device, board: Target) -> None:
 
 def test_the_clock_rises_by_way_of_its_half(board: Target, firmware: Firmware, monkeypatch: pytest.MonkeyPatch) -> None:
     """RM0432, dynamic voltage scaling: the prescaler before the switch, and back again after it."""
-    from edgeq.simulator.peripherals import stm32l4_clocks
+    from edgeq.simulator.peripherals import stm32l4_rcc
 
     seen: list[int] = []
-    store = stm32l4_clocks.Rcc.store
+    store = stm32l4_rcc.Rcc.store
 
-    def noted(self: stm32l4_clocks.Rcc, offset: int, value: int) -> None:
+    def noted(self: stm32l4_rcc.Rcc, offset: int, value: int) -> None:
         store(self, offset, value)
         seen.append(self.core_hz())
 
-    monkeypatch.setattr(stm32l4_clocks.Rcc, "store", noted)
+    monkeypatch.setattr(stm32l4_rcc.Rcc, "store", noted)
     with powered(board, firmware) as device:
         device.until(b"m-ready\r\n")
     changes = [hz for hz, before in zip(seen, [0, *seen], strict=False) if hz != before]
     assert changes == [4_000_000, 2_000_000, board.clock_hz // 2, board.clock_hz]
+
+
+def test_a_reset_at_full_speed(device: Device) -> None:
+    """The flash's wait states and the clock both go back, whichever comes first."""
+    device.board.reset()
+    assert device.board.core_hz == 4_000_000
+    assert "m-init-done" in device.until(b"m-ready\r\n")
 
 
 def test_an_inference(device: Device) -> None:

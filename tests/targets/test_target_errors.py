@@ -57,6 +57,13 @@ WRONG = [
     ),
     (CHIP, "base = 0x2000_0000", "base = 0x0810_0000", "memories 'flash' and 'sram' overlap", ""),
     (CHIP, "size_bytes = 786_432", "size_bytes = 0", "memory 'sram' has no valid place or size", ""),
+    (
+        ("socs", "stm32l4r5"),
+        'model = "stm32-lpuart"',
+        'model = "stm32-lpuartt"',
+        "'USART2' asks for the model 'stm32-lpuartt', which edgeq doesn't have",
+        "did you mean 'stm32-lpuart'?",
+    ),
     (CHIP, 'name = "sram"', 'name = "flash"', "two memories are called 'flash'", ""),
     (CHIP, '["code", "weights"]', '["code", "weights", "arena"]', "memory 'flash' is flash and can't hold arena", ""),
     (CHIP, '["arena", "data", "stack"]', '["arena", "date"]', "'memory[1].holds[1]' must be one of", "mean 'data'?"),

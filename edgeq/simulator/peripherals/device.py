@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from edgeq.target import Peripheral
+from edgeq.target import ClockEnable, Peripheral
 
 NEVER = (1 << 63) - 1
 
@@ -20,12 +21,15 @@ class Wires:
         interrupt: (line, level) drives an interrupt line of the NVIC.
         transmit: a byte leaves through the console.
         flash_settings: (wait states, prefetch, instruction cache, data cache) as the flash controller has them.
-        flash_write: let the firmware write to flash (programming), or not.
-        flash_erase: (offset, size) sets that part of the flash to 0xFF.
+        flash_write: let what is written to flash get there (programming), or not.
+        flash_erase: (address, size) sets that part of the flash to 0xFF.
         clock_changed: the core's clock is now that many Hz.
+        clock_hz: of the core, now.
         timer_divider: core cycles per clock of the timers on the first peripheral bus.
         schedule: `next_event` has become that cycle, while the core runs.
         wake: the board should look at devices and interrupts again.
+        pin: (name, level) a pin that is an output has changed; its name as the chip's documents write it.
+        read_memory, write_memory: (address, size) and (address, bytes): what a device moves by itself (DMA).
     """
 
     now: Callable[[], int]
@@ -35,9 +39,13 @@ class Wires:
     flash_write: Callable[[bool], None]
     flash_erase: Callable[[int, int], None]
     clock_changed: Callable[[int], None]
+    clock_hz: Callable[[], int]
     timer_divider: Callable[[], int]
     schedule: Callable[[int], None]
     wake: Callable[[], None]
+    pin: Callable[[str, bool], None]
+    read_memory: Callable[[int, int], bytes]
+    write_memory: Callable[[int, bytes], None]
 
 
 class Device:
@@ -80,6 +88,10 @@ class Device:
             value = self.words.get(offset & ~3, 0) & ~(mask << shift) | (value & mask) << shift
         self.store(offset & ~3, value & 0xFFFF_FFFF)
 
+    def clock_enable(self, offset: int) -> ClockEnable | None:
+        """What has to be on for the register at `offset` to answer; None = nothing."""
+        return self.row.clock_enable
+
     def next_event(self) -> int:
         """The cycle at which something will happen by itself, or NEVER."""
         return NEVER
@@ -92,3 +104,45 @@ class ReadOnly(Device):
     """Factory-programmed memory."""
 
     writable = False
+
+
+class Clocks(Device):
+    """What decides how fast the core runs: one on every chip. Models say `core_hz`."""
+
+    def core_hz(self) -> int:
+        """The core's clock as the registers have it now."""
+        raise NotImplementedError
+
+    def timer_divider(self) -> int:
+        """Core cycles per clock of the timers on the first peripheral bus."""
+        return 1
+
+    def reset(self) -> None:
+        """The clock after a reset is told to the board too."""
+        super().reset()
+        self.wires.clock_changed(self.core_hz())
+
+    def write(self, offset: int, size: int, value: int) -> None:
+        """A change of the clock is told to the board."""
+        before = self.core_hz()
+        super().write(offset, size, value)
+        after = self.core_hz()
+        if after != before:
+            self.wires.clock_changed(after)
+
+
+class SerialPort(Device):
+    """A UART that can be a board's console. Models take characters from `waiting` as their receiver allows.
+
+    Attributes:
+        waiting: characters on the receive line that the firmware hasn't been given yet.
+    """
+
+    def __init__(self, row: Peripheral, wires: Wires) -> None:
+        self.waiting: deque[int] = deque()
+        super().__init__(row, wires)
+
+    def feed(self, data: bytes) -> None:
+        """Put characters on the receive line."""
+        self.waiting.extend(data)
+        self.wires.wake()

@@ -1,11 +1,13 @@
-"""LPUART of the STM32L4+ (RM0432 section 51): the console. The line isn't paced at the baud rate."""
+"""LPUART and USART of the second generation (STM32L4+: RM0432 sections 50 and 51), with FIFO.
+
+The line isn't paced at the baud rate.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 
-from edgeq.simulator.peripherals.device import NEVER, Device, Wires
-from edgeq.target import Peripheral
+from edgeq.simulator.peripherals.device import NEVER, SerialPort
 
 _CR1, _CR3, _ISR, _ICR, _RQR, _RDR, _TDR = 0x00, 0x08, 0x1C, 0x20, 0x18, 0x24, 0x28
 _UE, _RE, _TE = 1 << 0, 1 << 2, 1 << 3
@@ -19,12 +21,8 @@ _CHARACTER_CYCLES = 500
 _BURST = 32
 
 
-class Lpuart(Device):
+class Lpuart(SerialPort):
     """Receives what the host feeds, in FIFO mode eight bytes at a time; sends without waiting."""
-
-    def __init__(self, row: Peripheral, wires: Wires) -> None:
-        self.waiting: deque[int] = deque()
-        super().__init__(row, wires)
 
     def reset(self) -> None:
         """Characters that are still on the line stay there."""
@@ -33,11 +31,6 @@ class Lpuart(Device):
         self._next_refill = 0
         self._burst = 0
         self._level = False
-
-    def feed(self, data: bytes) -> None:
-        """Put characters on the receive line."""
-        self.waiting.extend(data)
-        self.wires.wake()
 
     def _receiving(self) -> bool:
         return self.words.get(_CR1, 0) & (_UE | _RE) == _UE | _RE
