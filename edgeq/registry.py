@@ -119,6 +119,17 @@ METERS: Mapping[str, Row] = {
     "stlink-v3pwr": Row(f"{_METERS}.power_shield:open_stlink_v3pwr", "device", ("serial",), "ST STLINK-V3PWR"),
 }
 
+EXPORTS: Mapping[str, Row] = {
+    "c": Row("edgeq.exports.c_library:make", summary="a plain C library with a Makefile"),
+    "cmake": Row("edgeq.exports.cmake:make", summary="a CMake project"),
+    "arduino": Row("edgeq.exports.arduino:make", summary="an Arduino library"),
+    "platformio": Row("edgeq.exports.platformio:make", summary="a PlatformIO library"),
+    "zephyr": Row("edgeq.exports.zephyr:make", summary="a Zephyr module"),
+    "esp-idf": Row("edgeq.exports.esp_idf:make", summary="an ESP-IDF component"),
+    "cmsis-pack": Row("edgeq.exports.cmsis_pack:make", summary="a CMSIS-Pack"),
+    "tflm": Row("edgeq.exports.tflm:make", summary="source files for TensorFlow Lite Micro"),
+}
+
 PLOTTING = Row("", "plot", ("matplotlib",), "pictures")
 
 

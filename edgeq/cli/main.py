@@ -30,7 +30,7 @@ COMMANDS = {
     "analyze": "tell which layers of a quantized model lose the accuracy, why, and what to do",
     "evaluate": "tell how right a model's answers are, on this computer or on a device",
     "check": "tell whether a model runs on a target, and what it takes there",
-    "export": "write a model as source files for another runtime's project (tflm)",
+    "export": "write a model as a package: C library, CMake, Arduino, PlatformIO, Zephyr, ESP-IDF, CMSIS-Pack, TFLM",
     "extract": "write one precision of a nested model as a .tflite of its own",
     "build": "make firmware: plain C, compiled and linked",
     "simulate": "run firmware on a virtual board",

@@ -47,7 +47,7 @@ def generate(program: Program, plan: MemoryPlan, target: Target) -> SourceTree:
     Raises:
         UnsupportedError: a model's end has a type that the firmware can't carry.
     """
-    manifest = _manifest(program, plan, target.name, target.clock_hz)
+    manifest = manifest_of(program, plan, target.name, target.clock_hz)
     files = {**firmware_files(target, manifest), **model_files(program, plan, manifest)}
     told = replace(manifest, build=build_id(files))
     return SourceTree({**files, **build_files(told)}, told)
@@ -59,17 +59,39 @@ def generate_program(program: Program, plan: MemoryPlan, target: Target) -> Sour
     Raises:
         UnsupportedError: a model's end has a type that the program can't carry.
     """
-    manifest = _manifest(program, plan, target.name, target.clock_hz)
+    manifest = manifest_of(program, plan, target.name, target.clock_hz)
     files = {**linux_files(), **model_files(program, plan, manifest)}
     return SourceTree(files, replace(manifest, build=build_id(files)))
 
 
-def model_files(program: Program, plan: MemoryPlan, manifest: Manifest | None = None) -> dict[str, bytes]:
+@dataclass(frozen=True)
+class Names:
+    """What generated C calls itself.
+
+    Attributes:
+        prefix: of its functions and types; in capitals, of its macros.
+        stem: of its two files.
+        sections: whether weights and parameters get sections of their own, which edgeq's linker script knows.
+    """
+
+    prefix: str = "model"
+    stem: str = "model"
+    sections: bool = True
+
+
+def model_files(
+    program: Program, plan: MemoryPlan, manifest: Manifest | None = None, names: Names | None = None
+) -> dict[str, bytes]:
     """`model.h`, `model.c` and the kernels that they call: all that one's own project needs."""
-    manifest = manifest or _manifest(program, plan, "", 0)
+    manifest = manifest or manifest_of(program, plan)
+    names = names or Names()
     templates = _templates()
     kernels = _kernel_files(program)
     context = {
+        "n": names.prefix,
+        "N": names.prefix.upper(),
+        "stem": names.stem,
+        "sections": names.sections,
         "manifest": manifest,
         "headers": [path for path in kernels if path.endswith(".h")],
         "inputs": [_end(program.graph.tensors[i], plan) for i in program.graph.inputs],
@@ -77,7 +99,9 @@ def model_files(program: Program, plan: MemoryPlan, manifest: Manifest | None = 
         "layers": [_layer(program, place, plan) for place in range(len(program.steps))],
         "states": _states(program.graph, plan),
     }
-    files = {name: templates.get_template(f"{name}.j2").render(context).encode() for name in ("model.h", "model.c")}
+    files = {
+        f"{names.stem}.{kind}": templates.get_template(f"model.{kind}.j2").render(context).encode() for kind in "hc"
+    }
     return {**files, **kernels}
 
 
@@ -114,7 +138,12 @@ def _templates() -> jinja2.Environment:
     )
 
 
-def _manifest(program: Program, plan: MemoryPlan, target: str, clock_hz: int) -> Manifest:
+def manifest_of(program: Program, plan: MemoryPlan, target: str = "", clock_hz: int = 0) -> Manifest:
+    """What generated C is made from.
+
+    Raises:
+        UnsupportedError: a model's end has a type that generated C can't carry.
+    """
     graph = program.graph
     return Manifest(
         model_name=_c_string(graph.name),

@@ -4,6 +4,7 @@
     .tflite    → read_model → Model                (tflite)
     Model      → check → FitReport                 (check, memory, kernels)
     Model      → build → Firmware                  (kernels, memory, codegen, toolchains)
+    Model      → export → Export                   (kernels, memory, codegen, exports; `edgeq.pipeline.exporting`)
     image      → flash → FlashResult               (runners)
     device     → profile → Measurement             (measure)
     float and quantized Model → analyze → Analysis (quantize.sensitivity; `edgeq.pipeline.accuracy`)
@@ -30,6 +31,8 @@ from edgeq.graph import Graph
 from edgeq.pipeline.accuracy import analyze as analyze
 from edgeq.pipeline.accuracy import convert_mixed as convert_mixed
 from edgeq.pipeline.accuracy import evaluate as evaluate
+from edgeq.pipeline.exporting import export as export
+from edgeq.pipeline.exporting import isa_of
 from edgeq.pipeline.training import load_qat as load_qat
 from edgeq.pipeline.training import prune as prune
 from edgeq.pipeline.training import qat as qat
@@ -47,7 +50,7 @@ if TYPE_CHECKING:
     from edgeq.runners.contract import FlashOptions, FlashResult
     from edgeq.runners.image import Image
     from edgeq.runners.virtual import VirtualBoardProcess
-    from edgeq.runtimes import Isa, RuntimeReport
+    from edgeq.runtimes import RuntimeReport
     from edgeq.toolchains.firmware import Firmware
 
 
@@ -224,26 +227,8 @@ def judge(model: ModelLike, runtime: str, *, kernels: str = "", target: TargetLi
     """
     from edgeq import runtimes
 
-    return runtimes.judge(read_model(model).graph, runtime, kernels=kernels, isa=_isa(target))
-
-
-def export(
-    model: ModelLike, runtime: str = "tflm", *, kernels: str = "", target: TargetLike | None = None
-) -> tuple[Mapping[str, bytes], RuntimeReport]:
-    """A model as source files (by relative path) for another runtime's project; see `edgeq.runtimes.export`.
-
-    Raises:
-        UnsupportedError: the runtime refuses the model.
-    """
-    from edgeq import runtimes
-
-    read = read_model(model)
-    return runtimes.export(read.graph, read.data, runtime, kernels=kernels, isa=_isa(target))
-
-
-def _isa(target: TargetLike | None) -> Isa:
-    features = load_target(target).core.isa if target is not None else ("dsp",)
-    return "mve" if "mve" in features else "dsp" if "dsp" in features else "plain"
+    isa = isa_of(load_target(target).core) if target is not None else "dsp"
+    return runtimes.judge(read_model(model).graph, runtime, kernels=kernels, isa=isa)
 
 
 def plan(model: ModelLike, target: TargetLike) -> tuple[MemoryPlan, ArenaChart]:

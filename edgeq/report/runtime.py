@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import PurePath
-
 from rich.console import RenderableType
 from rich.text import Text
 
@@ -22,7 +19,7 @@ def runtime_text(report: RuntimeReport, *, width: int = 100, color: bool = False
         if operators:
             parts += [Text(""), Text(f"{title}:", style="bold"), *_operators(operators)]
     if report.arena is not None:
-        parts += [Text(""), _arena(report.arena)]
+        parts += [Text(""), arena_facts(report.arena)]
     notes = [f"{v.op} #{v.index}: {v.note}" for v in report.operators if v.note]
     parts += [Text(""), Text(f"table: {report.runtime_version}", style="dim")]
     return to_text(*parts, *notices((*notes, *report.notices)), width=width, color=color)
@@ -61,7 +58,8 @@ def _operators(operators: tuple[Verdict, ...]) -> list[RenderableType]:
     return lines
 
 
-def _arena(arena: ArenaEstimate) -> RenderableType:
+def arena_facts(arena: ArenaEstimate) -> RenderableType:
+    """TFLM's arena, part by part."""
     kernels = f"CMSIS-NN, {arena.isa} build" if arena.isa else "reference kernels"
     return facts(
         [
@@ -71,13 +69,3 @@ def _arena(arena: ArenaEstimate) -> RenderableType:
             ("  arena_used_bytes()", f"{arena.used_bytes:,}", "estimated"),
         ]
     )
-
-
-def export_text(
-    report: RuntimeReport, folder: PurePath, files: Sequence[str], *, width: int = 100, color: bool = False
-) -> str:
-    """The report of `edgeq export`."""
-    parts: list[RenderableType] = [verdict(True, f"{report.model} → {folder}: " + ", ".join(files))]
-    if report.arena is not None:
-        parts += [Text(""), _arena(report.arena)]
-    return to_text(*parts, width=width, color=color)

@@ -3,7 +3,7 @@
 from edgeq.runtimes.judge import judge
 from edgeq.runtimes.table import Operator, Runtime, load, load_file, names
 from edgeq.runtimes.tflm_arena import ArenaEstimate, estimate
-from edgeq.runtimes.tflm_export import export
+from edgeq.runtimes.tflm_export import export, identifier, require_export
 from edgeq.runtimes.tflm_scratch import Isa
 from edgeq.runtimes.verdict import RuntimeReport, Verdict
 
@@ -16,8 +16,10 @@ __all__ = [
     "Verdict",
     "estimate",
     "export",
+    "identifier",
     "judge",
     "load",
     "load_file",
     "names",
+    "require_export",
 ]

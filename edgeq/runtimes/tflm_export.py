@@ -20,13 +20,14 @@ _SHOWN = 12
 
 
 def export(
-    graph: Graph, data: bytes, runtime: str = TFLM, *, kernels: str = "", isa: Isa = "dsp"
+    graph: Graph, data: bytes, runtime: str = TFLM, *, kernels: str = "", isa: Isa = "dsp", name: str = ""
 ) -> tuple[Mapping[str, bytes], RuntimeReport]:
     """The files of a model for a runtime, and the report that goes with them.
 
     Args:
         data: the bytes of the `.tflite`.
         kernels, isa: see `judge`; they decide the arena.
+        name: what files and C names start with; the graph's own without.
 
     Returns:
         Relative path to content: the model as an aligned C array with the arena's size, the operators' resolver, and a
@@ -36,12 +37,7 @@ def export(
         UsageError: there is no export for that runtime.
         UnsupportedError: the runtime refuses the model; the message names each operator with the rule.
     """
-    if runtime != TFLM:
-        load(runtime)  # says so when there is no such runtime at all
-        raise UsageError(
-            f"there is no export for {runtime}",
-            next_step=f"--runtime {TFLM}; the others load the .tflite file itself",
-        )
+    require_export(runtime)
     report = judge(graph, runtime, kernels=kernels, isa=isa)
     _refuse(report, graph)
     if report.arena is None:
@@ -51,7 +47,7 @@ def export(
             next_step="measure it on the device with MicroInterpreter::arena_used_bytes()",
         )
     calls = resolver_calls(graph, load(runtime))
-    name = identifier(graph.name)
+    name = name or identifier(graph.name)
     files = {
         f"{name}_model.h": _header(name, graph, data, report.arena, report),
         f"{name}_model.c": _array(name, data),
@@ -59,6 +55,16 @@ def export(
         "README.md": _readme(name, graph, calls, report.arena, report),
     }
     return {path: text.encode() for path, text in files.items()}, report
+
+
+def require_export(runtime: str) -> None:
+    """Raise UsageError for a runtime that has no export: the others load the `.tflite` file itself."""
+    if runtime != TFLM:
+        load(runtime)  # says so when there is no such runtime at all
+        raise UsageError(
+            f"there is no export for {runtime}",
+            next_step=f"--runtime {TFLM}; the others load the .tflite file itself",
+        )
 
 
 def resolver_calls(graph: Graph, runtime: Runtime) -> tuple[str, ...]:

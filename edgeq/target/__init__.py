@@ -4,7 +4,7 @@ Every file goes through one strict loader, the user's own too. `schema` says wha
 follows from it, `validate` what the types can't say, `files` where they are.
 """
 
-from edgeq.target.files import load, load_file, names, validate_file
+from edgeq.target.files import load, load_core, load_file, names, validate_file
 from edgeq.target.model import Target
 from edgeq.target.schema import (
     NO_CONSOLE,
@@ -60,6 +60,7 @@ __all__ = [
     "WaitStates",
     "WindowPin",
     "load",
+    "load_core",
     "load_file",
     "names",
     "validate_file",

@@ -80,6 +80,25 @@ def load_file(path: Path, extra: Path | None = None) -> Target:
     return target
 
 
+def load_core(name: str, extra: Path | None = None) -> Core:
+    """A core by its name alone.
+
+    Raises:
+        UsageError: no such core; the nearest names are suggested.
+        TargetFileError: its file is not valid.
+    """
+    files = _files("cores", extra)
+    if name not in files:
+        near = difflib.get_close_matches(name.lower(), list(files), n=2, cutoff=0.4)
+        raise UsageError(
+            f"there is no core '{name}'",
+            next_step=f"did you mean {' or '.join(near)}?" if near else f"choose one of: {', '.join(files)}",
+            name=name,
+            suggestions=near,
+        )
+    return _read(Core, files[name])
+
+
 def validate_file(path: Path, extra: Path | None = None) -> tuple[FileKind, str]:
     """Check a file of any kind: a board (with what it refers to), a soc (with its core), or a core.
 
