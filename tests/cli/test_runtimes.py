@@ -54,10 +54,14 @@ def test_wrong_use(edgeq: Edgeq, model: Path, arguments: tuple[str, ...], messag
 def test_export_writes_all_files(edgeq: Edgeq, model: Path, tmp_path: Path) -> None:
     folder = tmp_path / "new" / "tflm"
     told = edgeq("export", model, "--runtime", "tflm", "-o", folder, "--json").json
-    assert told["files"] == sorted(p.name for p in folder.iterdir())
-    assert told["files"] == ["README.md", "small_model.c", "small_model.h", "small_resolver.h"]
+    names = ["README.md", "edgeq-export.json", "small_model.c", "small_model.h", "small_resolver.h"]
+    assert told["files"] == [{"path": name, "bytes": (folder / name).stat().st_size} for name in names]
+    assert sorted(p.name for p in folder.iterdir()) == names
+    assert (told["format"], told["arena"]["used_bytes"]) == ("tflm", 468)
     (folder / "mine.txt").write_text("kept")
-    assert edgeq("export", model, "--runtime", "tflm", "-o", folder).code == 0
+    again = edgeq("export", model, "--runtime", "tflm", "-o", folder)
+    assert (again.code, "is not empty" in again.err) == (2, True)
+    assert edgeq("export", model, "--format", "tflm", "-o", folder, "--force").code == 0
     assert (folder / "mine.txt").read_text() == "kept"
     assert not list(folder.parent.glob(".tflm*"))
 
