@@ -9,8 +9,8 @@ import numpy as np
 from edgeq.graph import DType, Graph, Op
 from edgeq.kernels import rules
 from edgeq.kernels.contract import Call, Constant, Facts, Kernel, Lowering
+from edgeq.kernels.copies import ints
 from edgeq.kernels.data_movement import integers_are_quantized, pad_fields, paddings_fit, type_is_kept
-from edgeq.kernels.moves import ints
 from edgeq.kernels.operands import operand
 from edgeq.kernels.types import INDEX, MOVED
 

@@ -11,7 +11,8 @@ import numpy as np
 from edgeq.graph import DType, Graph, Op, Tensor
 from edgeq.kernels import rules
 from edgeq.kernels.contract import Constant, Facts, Kernel, Lowering, Rule
-from edgeq.kernels.moves import ints, outputs_keep_type, quantization_is_kept, steps
+from edgeq.kernels.copies import ints, steps
+from edgeq.kernels.moves import outputs_keep_type, quantization_is_kept
 from edgeq.kernels.operands import operand
 from edgeq.kernels.types import INDEX, MOVED, SUFFIX
 

@@ -9,9 +9,9 @@ from edgeq.graph import DType, Graph, Op
 from edgeq.kernels import arithmetic, rules
 from edgeq.kernels.binary import numbers
 from edgeq.kernels.contract import Facts, Kernel, Lowering, Rule
+from edgeq.kernels.copies import ints
 from edgeq.kernels.elementwise import scale_initializer
 from edgeq.kernels.mean import axes_are_valid, reduced_axes
-from edgeq.kernels.moves import ints
 from edgeq.kernels.types import INT32, SUFFIX
 
 _RANK = 6

@@ -8,8 +8,9 @@ from edgeq.graph import DType, Graph, Op, Tensor
 from edgeq.kernels import arithmetic, rules, wide, windows
 from edgeq.kernels.contract import Constant, Facts, Kernel, Lowering, Rule
 from edgeq.kernels.convolution import scale_pairs
+from edgeq.kernels.copies import ints
 from edgeq.kernels.indexed import resize_fits
-from edgeq.kernels.moves import ints, outputs_keep_type, quantization_is_kept
+from edgeq.kernels.moves import outputs_keep_type, quantization_is_kept
 from edgeq.kernels.types import INT8, INT16, INT32, SUFFIX
 from edgeq.kernels.windows import Window
 
