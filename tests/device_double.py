@@ -111,7 +111,11 @@ class DeviceDouble:
                 continue
             if not select.select([self._master], [], [], 0.02)[0]:
                 continue
-            heard = os.read(self._master, 256)
+            try:
+                heard = os.read(self._master, 256)
+            except OSError:  # nobody has the other end open now
+                self._stop.wait(0.01)
+                continue
             if self.behaviour.damage:
                 heard = self.behaviour.damage(">", heard)
             for byte in heard:
