@@ -32,6 +32,7 @@ class Behaviour:
     restart_at_run: bool = False
     corrupt_runs: int = 0  # give wrong outputs for so many inferences
     corrupt_loads: int = 0  # take so many inputs with a bit turned over, as noise on the line does
+    corrupt_answers: int = 0  # do so many `edgeq run` and tell their cycles with digits changed
     corrupt_reads: int = 0  # print so many outputs with a bit turned over
     nan_results: bool = False  # print nan instead of numbers
     die_at_run: bool = False
@@ -56,6 +57,7 @@ class Firmware:
     outputs: int = 70
     layer_cycles: tuple[int, ...] = tuple(1000 + i for i in range(11))
     max_baud: int = 0
+    state_bytes: int = 0  # where it keeps some: each output is xor the inferences since the last reset
     seen: list[str] = field(default_factory=list)
 
 
@@ -79,6 +81,7 @@ class DeviceDouble:
         self._buffer = bytearray(self.behaviour.stale_command)
         self._input = bytearray()
         self._expecting = 0
+        self._since_reset = 0
         self._output = b""
         self._frame: tuple[int, int, int] | None = None
         self._body = bytearray()
@@ -216,6 +219,9 @@ class DeviceDouble:
         if lines is None or not tag or self.behaviour.restart_at_run:
             return lines
         crc = zlib.crc32((text + "".join(f"{line}\r\n" for line in lines)).encode("latin-1"))
+        if self.behaviour.corrupt_answers and rest.startswith("run"):
+            self.behaviour.corrupt_answers -= 1
+            lines = [line.translate(str.maketrans("0123456789", "1234567890")) for line in lines]
         if self.behaviour.corrupt_reads and rest.startswith("out"):
             self.behaviour.corrupt_reads -= 1
             lines = [line.translate(str.maketrans("0123456789abcdef", "123456789abcdef0")) for line in lines]
@@ -243,6 +249,9 @@ class DeviceDouble:
 
     def _compute(self) -> None:
         self._output = invert(bytes(self._input))[: self.firmware.outputs]
+        if self.firmware.state_bytes:
+            self._output = bytes(b ^ (self._since_reset & 255) for b in self._output)
+            self._since_reset += 1
         if self.behaviour.corrupt_runs:
             self.behaviour.corrupt_runs -= 1
             self._output = bytes([self._output[0] ^ 4]) + self._output[1:]
@@ -283,6 +292,9 @@ class DeviceDouble:
             ]
         if verb == "run":
             return self._run(int(words[0]))
+        if verb == "reset" and f.state_bytes:
+            self._since_reset = 0
+            return [f"m-edgeq-reset-[{f.state_bytes}]"]
         if verb == "layers":
             return [
                 f"m-edgeq-layer-[{i},{','.join(str(c) for c in f.layer_cycles[i : i + 8])}]"

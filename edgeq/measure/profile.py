@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeq.codegen.tree import Manifest, TensorInfo
-from edgeq.errors import DataError, DeviceError, NegativeResult
+from edgeq.errors import DataError, DeviceError, NegativeResult, ProtocolError, UnsupportedError
 from edgeq.events import Listener, Notice, Progress, silent
 from edgeq.measure import energy
-from edgeq.measure.answers import DeviceInfo, StandardRun, check_model
+from edgeq.measure.answers import ATTEMPTS, DeviceInfo, StandardRun, check_model
 from edgeq.measure.comparison import Comparison, real_values
 from edgeq.measure.energy.measurement import Meter, Plan
 from edgeq.measure.energy.meters import open_meter
@@ -92,6 +92,7 @@ class Subject:
         reference_name: its name and version.
         model_path: for the report.
         precision: bits of the weights, of a model that has several precisions; 0 for one that has one.
+        reset: makes the reference forget its state; None for a model that keeps none between inferences.
     """
 
     manifest: Manifest
@@ -101,6 +102,7 @@ class Subject:
     reference_name: str
     model_path: str = ""
     precision: int = 0
+    reset: Callable[[], None] | None = None
 
 
 def default_samples(manifest: Manifest, *, virtual: bool = False) -> int:
@@ -190,11 +192,15 @@ def _full(session: Session, info: DeviceInfo, setting: Setting, subject: Subject
     layer_cycles: list[tuple[int, ...]] = []
     notices: list[str] = []
     comparison = Comparison(subject.manifest.outputs)
+    if subject.reset is not None:
+        session.reset_state()
+        subject.reset()
+        notices.append("the model keeps a state between inferences: the samples are one sequence, from a reset on")
     for number, sample in enumerate(samples.arrays):
         listener(Progress("profile", number, total, "inferences", f"sample {number + 1}"))
-        expected = [np.asarray(a) for a in subject.reference(sample)]
-        data = on_the_wire(sample, subject.manifest.inputs, info.input_form)
-        comparison.add(number, _infer(session, info, setting, data, cycles), expected)
+        ran, expected = _infer(session, info, setting, subject, sample)
+        cycles.append(ran)
+        comparison.add(number, _outputs(session, info), expected)
         if number < _LAYER_RUNS:
             layer_cycles.append(session.layers(info.layers))
     while len(cycles) < total:
@@ -242,6 +248,12 @@ def _full(session: Session, info: DeviceInfo, setting: Setting, subject: Subject
 def _standard(session: Session, setting: Setting, subject: Subject, listener: Listener) -> Measurement:
     """With somebody else's MLPerf Tiny firmware: time by its clock, and the results it prints."""
     samples, target = subject.samples, subject.target
+    if subject.reset is not None:
+        raise UnsupportedError(
+            "the model keeps a state between inferences, and this firmware can't be told to forget it",
+            where=setting.port,
+            next_step="flash edgeq's own: `edgeq deploy`",
+        )
     each = max(1, -(-setting.runs // len(samples.arrays)))
     cycles: list[int] = []
     worst, differing, elements, first = 0.0, 0, 0, ""
@@ -384,10 +396,28 @@ def estimate_energy(target: Target, seconds: float, clock_hz: int) -> Energy | N
     return Energy(power.active_mw * seconds * 1000.0, power.active_mw, power.tolerance_percent, power.source)
 
 
-def _infer(session: Session, info: DeviceInfo, setting: Setting, data: bytes, cycles: list[int]) -> list[bytes]:
-    session.load(data)
-    cycles += session.run(1, timeout_s=setting.inference_timeout_s)
-    return _outputs(session, info)
+def _infer(
+    session: Session, info: DeviceInfo, setting: Setting, subject: Subject, sample: Sequence[Array]
+) -> tuple[int, list[Array]]:
+    """One sample's inference: its cycles, and the reference's outputs.
+
+    Where the answer was damaged the device may have run once more than it was believed to. A model with a state then
+    starts a new sequence, on both sides.
+    """
+    session.load(on_the_wire(sample, subject.manifest.inputs, info.input_form))
+    for _ in range(ATTEMPTS):
+        expected = [np.asarray(a) for a in subject.reference(sample)]
+        repaired = session.repaired
+        (cycles,) = session.run(1, timeout_s=setting.inference_timeout_s)
+        if subject.reset is None or session.repaired == repaired:
+            return cycles, expected
+        session.reset_state()
+        subject.reset()
+    raise ProtocolError(
+        f"the answer to each of {ATTEMPTS} inferences was damaged, and the model's state is unknown after that",
+        where=setting.port,
+        next_step="look at the cable, or try a slower line",
+    )
 
 
 def _outputs(session: Session, info: DeviceInfo) -> list[bytes]:

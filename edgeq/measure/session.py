@@ -265,6 +265,14 @@ class Session:
         if integer(reply, "m-edgeq-precision") != bits:
             raise implausible(reply, f"m-edgeq-precision-[{bits}]", self._wire.name)
 
+    def reset_state(self) -> None:
+        """Have the model forget what it keeps from one inference to the next.
+
+        Raises:
+            ProtocolError: the device's model keeps nothing, or its firmware is older than this command.
+        """
+        integer(self._ask("edgeq reset", _ANSWER_S), "m-edgeq-reset")
+
     def layers(self, count: int) -> tuple[int, ...]:
         """Cycles of each of the `count` layers in the last inference."""
         reply = self._ask("edgeq layers", _ANSWER_S)

@@ -577,7 +577,16 @@ def _measure(
             symbols=known.symbols,
             plan=plan,
         ),
-        room.Subject(known.manifest, target, samples, reference.run, reference.name, model.path, precision),
+        room.Subject(
+            known.manifest,
+            target,
+            samples,
+            reference.run,
+            reference.name,
+            model.path,
+            precision,
+            reference.reset if any(tensor.is_variable for tensor in model.graph.tensors) else None,
+        ),
         trace=trace,
         listener=listener,
     )

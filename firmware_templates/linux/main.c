@@ -116,6 +116,7 @@ int main(int argc, char **argv) {
         perror(input);
         return 2;
     }
+    model_reset(arena);
     const int code = run_all(stream);
     if (code != 0 || options.report == NULL) {
         return code;

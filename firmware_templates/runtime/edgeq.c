@@ -95,6 +95,14 @@ static void precision(words *line) {
 }
 #endif
 
+#if MODEL_STATE_BYTES > 0
+/* What the model keeps from one inference to the next is as before the first. */
+static void reset(void) {
+    inference_reset();
+    decimal_field("reset", MODEL_STATE_BYTES);
+}
+#endif
+
 static void layers(void) {
     for (unsigned i = 0; i < MODEL_LAYER_COUNT; ++i) {
         if (i % FIGURES_PER_LINE == 0) {
@@ -203,6 +211,10 @@ static void carry_out(words *line) {
 #ifdef MODEL_PRECISION_COUNT
     } else if (same_word(verb, "precision")) {
         precision(line);
+#endif
+#if MODEL_STATE_BYTES > 0
+    } else if (same_word(verb, "reset")) {
+        reset();
 #endif
     } else if (same_word(verb, "layers")) {
         layers();

@@ -22,6 +22,15 @@ uint32_t input_loaded_bytes;
 static uint32_t layer_cycles[MODEL_LAYER_COUNT];
 static uint32_t layer_started;
 
+#if MODEL_STATE_BYTES > 0
+static uint8_t state_is_set;
+
+void inference_reset(void) {
+    model_reset(model_arena);
+    state_is_set = 1;
+}
+#endif
+
 #if INPUT_FORM == INPUT_FLOAT
 /* round(value / scale) + zero_point, half away from zero, within int8; the lowest for what isn't a number. */
 static int8_t quantized(float value, const model_tensor_info *info) {
@@ -37,10 +46,8 @@ static int8_t quantized(float value, const model_tensor_info *info) {
 
 static void load_input(void) {
 #if MODEL_STATE_BYTES > 0
-    static uint8_t started;
-    if (!started) {
-        model_reset(model_arena);
-        started = 1;
+    if (!state_is_set) {
+        inference_reset();
     }
 #endif
     const uint8_t *from = input_buffer;

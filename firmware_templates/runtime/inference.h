@@ -19,6 +19,9 @@ uint64_t inference_run(void);
  * Returns 0, or -1 where there is no such precision. */
 int inference_set_precision(uint32_t bits);
 
+/* Forget what the model keeps from one inference to the next, where it keeps something (MODEL_STATE_BYTES). */
+void inference_reset(void);
+
 /* Cycles of one layer in the last inference. */
 uint32_t inference_layer_cycles(unsigned layer);
 

@@ -13,7 +13,7 @@ from device_double import Behaviour, DeviceDouble, Firmware
 
 from edgeq import target as targets
 from edgeq.codegen.tree import Layer, Manifest, TensorInfo
-from edgeq.errors import NegativeResult
+from edgeq.errors import NegativeResult, UnsupportedError
 from edgeq.events import Event, Progress
 from edgeq.measure.comparison import Comparison
 from edgeq.measure.inputs import Samples, seeded
@@ -115,6 +115,42 @@ def test_a_device_that_is_wrong_only_once_is_wrong() -> None:
     with DeviceDouble(behaviour=Behaviour(corrupt_runs=1)) as device:
         got = measure(device)
     assert got.validation.bit_exact is False and not got.validation.passed
+
+
+class Counting:
+    """The reference for a double with a state: xor the inferences since the last reset."""
+
+    def __init__(self) -> None:
+        self.done = 0
+
+    def run(self, inputs: Sequence[Any]) -> list[Any]:
+        self.done += 1
+        return [np.invert(inputs[0]) ^ np.int8(self.done - 1)]
+
+    def reset(self) -> None:
+        self.done = 0
+
+
+@pytest.mark.parametrize("damaged", [0, 1, 2])
+def test_a_state_is_forgotten_first_and_where_an_answer_was_lost(damaged: int) -> None:
+    """Asked once more after a damaged answer, the device is one inference further than the reference."""
+    rule = Counting()
+    rule.done = 5
+    stateful = replace(subject(), reference=rule.run, reset=rule.reset)
+    with DeviceDouble(Firmware(state_bytes=8), Behaviour(corrupt_answers=damaged)) as device:
+        for _ in range(2):  # the second finds what the first has left
+            got = profile(setting(device), stateful)
+            assert got.validation.bit_exact and got.validation.samples == 4
+            assert "the samples are one sequence, from a reset on" in " ".join(got.notices)
+        resets = sum(command.startswith("edgeq reset") for command in device.firmware.seen)
+    assert resets == 2 + bool(damaged)
+
+
+def test_a_state_that_cannot_be_forgotten_is_not_validated() -> None:
+    with DeviceDouble(behaviour=Behaviour(standard_only=True)) as device:
+        rule = Counting()
+        with pytest.raises(UnsupportedError, match="keeps a state"):
+            profile(setting(device), replace(subject(), reference=rule.run, reset=rule.reset))
 
 
 def test_outputs_that_differ_say_where() -> None:
