@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from edgeq.errors import NegativeResult, ProtocolError
+from edgeq.errors import NegativeResult, ProtocolError, UnsupportedError
 from edgeq.measure.wire import Reply
 
 ATTEMPTS = 4
@@ -69,6 +69,15 @@ def device_info(reply: Reply, where: str) -> DeviceInfo:
         build=next(iter(reply.values("m-edgeq-build")), ""),
         max_baud=integer(reply, "m-edgeq-max-baud") if reply.values("m-edgeq-max-baud") else 0,
         input_form=next(iter(reply.values("m-edgeq-input-form")), "stored"),
+    )
+
+
+def no_reset(where: str) -> UnsupportedError:
+    """Of firmware that isn't edgeq's, for a model with a state: its outputs can't be told right or wrong."""
+    return UnsupportedError(
+        "the model keeps a state between inferences, and this firmware can't be told to forget it",
+        where=where,
+        next_step="flash edgeq's own: `edgeq deploy`",
     )
 
 

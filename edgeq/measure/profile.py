@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeq.codegen.tree import Manifest, TensorInfo
-from edgeq.errors import DataError, DeviceError, NegativeResult, ProtocolError, UnsupportedError
+from edgeq.errors import DataError, DeviceError, NegativeResult, ProtocolError
 from edgeq.events import Listener, Notice, Progress, silent
 from edgeq.measure import energy
-from edgeq.measure.answers import ATTEMPTS, DeviceInfo, StandardRun, check_model
+from edgeq.measure.answers import ATTEMPTS, DeviceInfo, StandardRun, check_model, no_reset
 from edgeq.measure.comparison import Comparison, real_values
 from edgeq.measure.energy.measurement import Meter, Plan
 from edgeq.measure.energy.meters import open_meter
@@ -249,11 +249,7 @@ def _standard(session: Session, setting: Setting, subject: Subject, listener: Li
     """With somebody else's MLPerf Tiny firmware: time by its clock, and the results it prints."""
     samples, target = subject.samples, subject.target
     if subject.reset is not None:
-        raise UnsupportedError(
-            "the model keeps a state between inferences, and this firmware can't be told to forget it",
-            where=setting.port,
-            next_step="flash edgeq's own: `edgeq deploy`",
-        )
+        raise no_reset(setting.port)
     each = max(1, -(-setting.runs // len(samples.arrays)))
     cycles: list[int] = []
     worst, differing, elements, first = 0.0, 0, 0, ""

@@ -1,4 +1,4 @@
-"""A model with a state on the virtual board: profiled, and profiled again while the board still runs."""
+"""A model with a state on the virtual board: profiled and evaluated while the board still runs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import numpy as np
 from models_flatbuffer import T, single_op_model
 
 from edgeq import pipeline
+from edgeq.measure.accuracy.engines import Device, Engine, HostCode
+from edgeq.tflite import parse
 
 
-def test_a_second_profile_starts_from_a_reset() -> None:
+def stateful() -> bytes:
+    """SVDF with an int16 state, 6 → 4."""
     rng = np.random.default_rng(12)
     ends = [
         T((1, 6), scale=0.1, zero_point=2, name="frame"),
@@ -18,11 +21,31 @@ def test_a_second_profile_starts_from_a_reset() -> None:
         T((1, 20), "INT16", scale=2**-9, is_variable=True),
     ]
     options = {"rank": 1, "fused_activation_function": "RELU"}
-    model = single_op_model("SVDF", ends, T((1, 4), scale=0.05, zero_point=-3, name="words"), options, version=3)
-    firmware = pipeline.build(model, "nucleo-l4r5zi")
-    with pipeline.simulate(firmware, "nucleo-l4r5zi") as board:
+    return single_op_model("SVDF", ends, T((1, 4), scale=0.05, zero_point=-3, name="words"), options, version=3)
+
+
+def test_each_profile_starts_from_a_reset_and_each_evaluated_sample_too() -> None:
+    model = stateful()
+    firmware, target = pipeline.build(model, "nucleo-l4r5zi"), pipeline.load_target("nucleo-l4r5zi")
+    with pipeline.simulate(firmware, target) as board:
         for _ in range(2):
-            got = pipeline.profile(
-                model, "nucleo-l4r5zi", port=board.port, hardware=False, firmware=firmware, samples=4
-            )
+            got = pipeline.profile(model, target, port=board.port, hardware=False, firmware=firmware, samples=4)
             assert got.validation.bit_exact and got.validation.samples == 4
+        known = (model, parse(model))
+        with Device(board.port, 115200, "simulated", "", known, firmware.manifest, target) as device:
+            assert repeated(device)
+            assert device.compared is not None
+            assert (device.compared.samples, device.compared.differing) == (3, 0)
+
+
+def test_compiled_for_this_computer_each_sample_starts_from_a_reset() -> None:
+    model = stateful()
+    with HostCode(model, parse(model), pipeline.load_target("nucleo-l4r5zi").core) as engine:
+        assert repeated(engine)
+
+
+def repeated(engine: Engine) -> bool:
+    """Whether three times the same input gives the same output: with a state that goes on it doesn't."""
+    found = [engine.run([np.linspace(-4, 4, 6, dtype=np.float32)[None]])[0] for _ in range(3)]
+    assert np.ptp(found[0]) > 0
+    return all(np.array_equal(found[0], other) for other in found)

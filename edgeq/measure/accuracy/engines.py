@@ -20,7 +20,7 @@ from edgeq.errors import NegativeResult
 from edgeq.graph import DType, Graph
 from edgeq.importers import Model
 from edgeq.measure.accuracy.products import Compared
-from edgeq.measure.answers import check_model
+from edgeq.measure.answers import ATTEMPTS, check_model, no_reset
 from edgeq.measure.forms import form_of, on_the_wire
 from edgeq.measure.session import INFERENCE_TIMEOUT_S, Session
 from edgeq.measure.wire import Wire
@@ -81,7 +81,7 @@ class ReferenceEngine:
         self._graph = graph
         # tflite-runtime 2.14 computes garbage from files with integer weights beside float arithmetic.
         self._reference = Reference(data, graph, "litert" if _is_hybrid(graph) else "auto")
-        self._stateful = any(tensor.is_variable for tensor in graph.tensors)
+        self._stateful = is_stateful(graph)
         self.name = self._reference.name
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
@@ -93,6 +93,11 @@ class ReferenceEngine:
         if self._stateful:
             self._reference.reset()
         return self._reference.run(stored)
+
+
+def is_stateful(graph: Graph) -> bool:
+    """Whether a model keeps something from one inference to the next."""
+    return any(tensor.is_variable for tensor in graph.tensors)
 
 
 def _is_hybrid(graph: Graph) -> bool:
@@ -139,7 +144,7 @@ class HostCode:
     def __init__(self, data: bytes, graph: Graph, core: Core, cache: Path | None = None) -> None:
         program = optimize.compile_program(graph, replace(core, isa=("thumb",)))
         plan = memory.plan_memory(program.graph, program.lowerings)
-        self._graph = graph
+        self._graph, self._stateful = graph, is_stateful(graph)
         self._reference = ReferenceEngine(data, graph)
         self._checked = 0
         self.name = "edgeq's generated C, portable kernels, compiled for this computer"
@@ -186,6 +191,8 @@ class HostCode:
     def _invoke(self, stored: Sequence[Array]) -> list[Array]:
         aligned = -self._arena.ctypes.data % 16
         base = ctypes.c_void_p(int(self._arena.ctypes.data) + aligned)
+        if self._stateful:
+            self._library.model_reset(base)
         for place, array in enumerate(stored):
             data = np.ascontiguousarray(array).tobytes()
             ctypes.memmove(self._library.model_input(base, place), data, len(data))
@@ -199,10 +206,11 @@ class Device:
     """Firmware at a port: edgeq's own, or any that speaks the MLPerf Tiny API.
 
     Every answer is held against the reference. One that differs counts as the device's own: what is damaged on the way
-    to or from edgeq's firmware is noticed by its checksum and sent again.
+    to or from edgeq's firmware is noticed by its checksum and sent again. Each sample starts from a cleared state.
 
     Raises:
         NegativeResult: the device runs another model, or gives another number of results.
+        UnsupportedError: the model keeps a state, and the firmware isn't edgeq's.
         PortError, ProtocolError: it doesn't answer, or not as it should.
     """
 
@@ -219,7 +227,7 @@ class Device:
     ) -> None:
         self.provenance = provenance
         self._baud, self._inputs = baud, manifest.inputs
-        self._graph, self._timeout = model[1], timeout_s
+        self._graph, self._timeout, self._stateful = model[1], timeout_s, is_stateful(model[1])
         self._reference = ReferenceEngine(*model)
         self._samples = self._differing = 0
         self._wire = Wire.open(port, baud, None)
@@ -229,6 +237,8 @@ class Device:
             if self._info is not None:
                 check_model(self._info, manifest.model_sha256, manifest.model_name, target.name)
                 self._session.faster(self._info)
+            elif self._stateful:
+                raise no_reset(port)
             self._form = self._info.input_form if self._info else form_of(self._session.model_name())
             self.name = f"{title or self._session.device_name} at {port}"
         except BaseException:
@@ -276,7 +286,13 @@ class Device:
 
     def _infer(self, data: bytes) -> list[bytes]:
         self._session.load(data)
-        self._session.run(1, timeout_s=self._timeout)
+        for _ in range(ATTEMPTS if self._stateful else 1):
+            if self._stateful:
+                self._session.reset_state()
+            repaired = self._session.repaired
+            self._session.run(1, timeout_s=self._timeout)
+            if self._session.repaired == repaired:  # else it may have run more often than it said
+                break
         return self._read()
 
     def _read(self) -> list[bytes]:
