@@ -23,7 +23,8 @@ def network(count: int, random: np.random.Generator) -> tuple[Graph, list[Loweri
     tensors = tuple(Tensor(i, f"t{i}", (size,), DType.INT8) for i, size in enumerate(sizes))
     ops = tuple(Op(i, "ADD", 1, (max(0, i - int(random.integers(0, 4))), i), (i + 1,)) for i in range(count))
     asks = [
-        Lowering(scratch_bytes=int(random.integers(0, 2000)), in_place=(0, 1) if i % 2 else ()) for i in range(count)
+        Lowering(scratch_bytes=int(random.integers(0, 2000)), overlap={0: 0, 1: 0} if i % 2 else {})
+        for i in range(count)
     ]
     return Graph("random", "", "0" * 64, 0, tensors, ops, (0,), (count,)), asks
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
 from edgeq.graph import Graph, Op
 
 Facts = Mapping[str, object]
+NO_OVERLAP: Mapping[int, int] = MappingProxyType({})
 Rule = Callable[[Graph, Op], Facts | None]
 """None when the operator keeps the rule; else the facts that fill its docstring."""
 
@@ -74,7 +75,10 @@ class Lowering:
 
     Attributes:
         scratch_bytes: arena bytes needed only while the kernel runs.
-        in_place: input positions whose memory the (first) output may take over.
+        overlap: how the (first) output's memory may overlap that of an input: input position → distance in bytes, D.
+            The kernel computes the same wherever the input begins D or more bytes behind the output's first byte
+            (or -D or fewer before it, where D is negative). 0: in place. It may do so with several inputs at once.
+            Positions that aren't named must lie apart.
         alias: the output is the first input's memory, unchanged: no call at all.
         macs: multiply-accumulates, as the field counts them (padding included).
     """
@@ -82,7 +86,7 @@ class Lowering:
     calls: tuple[Call, ...] = ()
     constants: tuple[Constant, ...] = ()
     scratch_bytes: int = 0
-    in_place: tuple[int, ...] = ()
+    overlap: Mapping[int, int] = field(default_factory=lambda: NO_OVERLAP)
     alias: bool = False
     macs: int = 0
 
@@ -96,12 +100,18 @@ class Lowering:
         constants: tuple[Constant, ...] = (),
         scratch_bytes: int = 0,
         in_place: tuple[int, ...] = (),
+        overlap: Mapping[int, int] = NO_OVERLAP,
         macs: int = 0,
         symbol: str = "",
     ) -> Lowering:
-        """The usual case: a single call."""
+        """The usual case: a single call.
+
+        Args:
+            in_place: input positions with an overlap of 0.
+        """
         call = Call(arguments, struct, MappingProxyType(dict(fields)), symbol)
-        return cls((call,), constants, scratch_bytes, in_place, macs=macs)
+        shared = MappingProxyType({**dict.fromkeys(in_place, 0), **overlap})
+        return cls((call,), constants, scratch_bytes, shared, macs=macs)
 
 
 @dataclass(frozen=True)

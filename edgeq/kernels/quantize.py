@@ -8,7 +8,7 @@ from dataclasses import replace
 from edgeq.graph import DType, Graph, Op, Tensor
 from edgeq.kernels import arithmetic, rules
 from edgeq.kernels.activations import size_is_kept
-from edgeq.kernels.contract import Kernel, Lowering, Rule
+from edgeq.kernels.contract import NO_OVERLAP, Kernel, Lowering, Rule
 from edgeq.kernels.rescale import lower_rescale
 from edgeq.kernels.types import INT8, INT16, INT32, LIMITS
 
@@ -21,7 +21,7 @@ def _lower(graph: Graph, op: Op) -> Lowering:
     assert inp is not None
     factor = float(arithmetic.scale_of(inp)) / float(arithmetic.scale_of(out))
     lowered = lower_rescale(inp, out, factor, LIMITS[out.dtype])
-    return lowered if out.dtype.bits <= inp.dtype.bits else replace(lowered, in_place=())
+    return lowered if out.dtype.bits <= inp.dtype.bits else replace(lowered, overlap=NO_OVERLAP)
 
 
 def _affine(quantized: Callable[[Graph, Op], Tensor], in_place: tuple[int, ...]) -> Callable[[Graph, Op], Lowering]:

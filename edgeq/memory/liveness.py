@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgeq.errors import UnsupportedError
 from edgeq.graph import Graph, Op
@@ -20,7 +20,8 @@ class Lifetime:
         scratch_of: operator index, -1 for tensors.
         first, last: operator indices, both included; -1 and len(ops) are the model's ends.
         size_bytes: a multiple of the alignment; 0 for tensors without elements.
-        takes_over: index of the lifetime whose memory this one continues at `first`, -1 if none.
+        over: (index of a lifetime that ends at this one's `first`, distance) for each that this one may overlap: the
+            other may begin that many bytes or more behind this one's offset; see `Lowering.overlap`.
     """
 
     tensors: tuple[int, ...]
@@ -28,7 +29,7 @@ class Lifetime:
     first: int
     last: int
     size_bytes: int
-    takes_over: int = -1
+    over: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass
@@ -40,8 +41,7 @@ class _Group:
     last: int
     size_bytes: int
     fixed: bool  # a variable tensor: kept from one inference to the next
-    takes_over: int = -1
-    taken: bool = False
+    over: tuple[tuple[int, int], ...] = ()
 
 
 def lifetimes(
@@ -54,7 +54,7 @@ def lifetimes(
 
     Args:
         lowerings: one per operator.
-        in_place: whether outputs may take over a dying input's memory where the kernel can do that.
+        in_place: whether outputs may overlap a dying input where the kernel can do that.
 
     Raises:
         UnsupportedError: an operator that only renames memory is given a constant or a variable.
@@ -62,8 +62,8 @@ def lifetimes(
     groups, group_of = _groups(graph, lowerings, alignment)
     if in_place:
         for op, lowering in zip(graph.ops, lowerings, strict=True):
-            _take_over(op, lowering, groups, group_of)
-    found = [Lifetime(tuple(g.tensors), -1, g.first, g.last, g.size_bytes, g.takes_over) for g in groups] + [
+            _go_over(op, lowering, groups, group_of, alignment)
+    found = [Lifetime(tuple(g.tensors), -1, g.first, g.last, g.size_bytes, g.over) for g in groups] + [
         Lifetime((), op.index, op.index, op.index, align_up(lowering.scratch_bytes, alignment))
         for op, lowering in zip(graph.ops, lowerings, strict=True)
         if lowering.scratch_bytes > 0
@@ -71,7 +71,7 @@ def lifetimes(
     order = sorted(range(len(found)), key=lambda i: (found[i].first, i))
     place = {old: new for new, old in enumerate(order)}
     return tuple(
-        Lifetime(t.tensors, t.scratch_of, t.first, t.last, t.size_bytes, place.get(t.takes_over, -1))
+        replace(t, over=tuple((place[source], distance) for source, distance in t.over))
         for t in (found[i] for i in order)
     )
 
@@ -127,27 +127,21 @@ def _share(graph: Graph, op: Op, groups: list[_Group], group_of: dict[int, int])
     groups[group_of[source]].tensors.append(output)
 
 
-def _take_over(op: Op, lowering: Lowering, groups: list[_Group], group_of: dict[int, int]) -> None:
-    """Let the first output continue the memory of an input that dies here, where that saves most."""
+def _go_over(op: Op, lowering: Lowering, groups: list[_Group], group_of: dict[int, int], alignment: int) -> None:
+    """Let the first output overlap the inputs that die here, as far as the kernel allows it."""
     output = group_of.get(op.outputs[0]) if op.outputs else None
-    if output is None or not lowering.in_place or groups[output].first != op.index or groups[output].fixed:
+    if output is None or not lowering.overlap or groups[output].first != op.index or groups[output].fixed:
         return
     readers: dict[int, set[int]] = {}
     for position, index in enumerate(op.inputs):
         if index in group_of:
             readers.setdefault(group_of[index], set()).add(position)
-    willing = [
-        source
+    groups[output].over = tuple(
+        (source, align_up(max(lowering.overlap[p] for p in positions), alignment))
         for source, positions in readers.items()
-        if positions <= set(lowering.in_place)
+        if positions <= set(lowering.overlap)
         and groups[source].last == op.index
         and groups[source].first < op.index
-        and not groups[source].taken
         and groups[source].size_bytes > 0
         and groups[output].size_bytes > 0
-    ]
-    if willing:
-        size = groups[output].size_bytes
-        best = max(willing, key=lambda g: (min(groups[g].size_bytes, size), -groups[g].size_bytes))
-        groups[best].taken = True
-        groups[output].takes_over = best
+    )

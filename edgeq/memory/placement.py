@@ -1,10 +1,9 @@
 """Offsets for buffers whose lifetimes are known: small, and the same every time.
 
-Buffers that continue each other's memory (in place) form one *block* with one offset, whose size changes
-over time. For two blocks that are ever live together, the upper one must keep a distance of at least the
-lower one's largest size at such a time. First fit places blocks one after another at the lowest offset
-that keeps all distances; any optimal arrangement is reached by first fit in *some* order (that of its
-offsets), so the search is over orders: a few good ones, then changes of the best at random with a fixed
+Two buffers that are ever live together must keep a distance: the lower one's size, or, where the upper one is an input
+that dies while the lower one is written over it, as much as the kernel asks for. First fit places buffers one after
+another at the lowest offset that keeps all distances; any optimal arrangement is reached by first fit in *some* order
+(that of its offsets), so the search is over orders: a few good ones, then changes of the best at random with a fixed
 seed and a fixed number of steps, and not at all when the lower bound is reached.
 
 Orders by size and by breadth: Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net
@@ -21,7 +20,7 @@ from dataclasses import dataclass
 from edgeq.memory.liveness import Lifetime
 
 SEARCH_STEPS = 300_000
-"""Pairs of blocks that the search may look at: 0.1 to 0.2 s, whatever the size of the network."""
+"""Pairs of buffers that the search may look at: 0.1 to 0.2 s, whatever the size of the network."""
 
 
 @dataclass(frozen=True)
@@ -33,20 +32,19 @@ class Placement:
 
 
 @dataclass(frozen=True)
-class _Blocks:
-    """Blocks and the distances they must keep.
+class _Distances:
+    """Buffers and the distances they must keep.
 
     Attributes:
-        of: lifetime index → block index.
-        sizes: largest size at any time.
+        sizes: bytes.
         spans: operators from the first to the last.
-        distances: for each block, (other, distance when this one is below, when the other is below).
+        near: for each buffer, (other, distance when this one is below, when the other is below). It may begin at the
+            other's offset less the first, or plus the second, but nowhere between.
     """
 
-    of: tuple[int, ...]
     sizes: tuple[int, ...]
     spans: tuple[int, ...]
-    distances: tuple[tuple[tuple[int, int, int], ...], ...]
+    near: tuple[tuple[tuple[int, int, int], ...], ...]
 
 
 def lower_bound(buffers: Sequence[Lifetime]) -> int:
@@ -55,25 +53,25 @@ def lower_bound(buffers: Sequence[Lifetime]) -> int:
 
 
 def place(buffers: Sequence[Lifetime], steps: int = SEARCH_STEPS) -> Placement:
-    """Offsets for all of them; no two that are live together overlap, but for those in place.
+    """Offsets for all of them; no two that are live together overlap, but as `Lifetime.over` allows.
 
     Args:
         steps: how long to search when the first orders miss the lower bound; see SEARCH_STEPS.
     """
     bound = lower_bound(buffers)
-    blocks = _blocks(buffers)
+    kept = _distances(buffers)
     best_order: list[int] = []
     best: list[int] = []
     best_total = -1
-    for order in _orders(buffers, blocks):
-        offsets, total = _first_fit(blocks, order)
+    for order in _orders(buffers, kept):
+        offsets, total = _first_fit(kept, order)
         if best_total < 0 or total < best_total:
             best_order, best, best_total = order, offsets, total
         if best_total == bound:
             break
     if best_total > bound:
-        best, best_total = _search(blocks, best_order, best, best_total, bound, steps)
-    return Placement(tuple(best[b] for b in blocks.of), max(best_total, 0))
+        best, best_total = _search(kept, best_order, best, best_total, bound, steps)
+    return Placement(tuple(best), max(best_total, 0))
 
 
 def live_pairs(buffers: Sequence[Lifetime]) -> Iterator[tuple[int, int]]:
@@ -94,10 +92,9 @@ def _live_bytes(buffers: Sequence[Lifetime]) -> dict[int, int]:
     for buffer in buffers:
         change[buffer.first] = change.get(buffer.first, 0) + buffer.size_bytes
         change[buffer.last + 1] = change.get(buffer.last + 1, 0) - buffer.size_bytes
-        if buffer.takes_over >= 0:  # both are live at `first`, in the same place
-            shared = min(buffer.size_bytes, buffers[buffer.takes_over].size_bytes)
-            change[buffer.first] -= shared
-            change[buffer.first + 1] = change.get(buffer.first + 1, 0) + shared
+        saved = min(buffer.size_bytes, sum(_shared(buffer, buffers[i], distance) for i, distance in buffer.over))
+        change[buffer.first] -= saved
+        change[buffer.first + 1] = change.get(buffer.first + 1, 0) + saved
     found: dict[int, int] = {}
     running = 0
     for time in sorted(change):
@@ -106,70 +103,69 @@ def _live_bytes(buffers: Sequence[Lifetime]) -> dict[int, int]:
     return {t: found[t] for t in starts}
 
 
-def _blocks(buffers: Sequence[Lifetime]) -> _Blocks:
-    of: list[int] = []
-    members: list[list[int]] = []
-    for index, buffer in enumerate(buffers):  # sorted by first, so a predecessor comes before
-        if buffer.takes_over >= 0:
-            of.append(of[buffer.takes_over])
-        else:
-            of.append(len(members))
-            members.append([])
-        members[of[index]].append(index)
-    distances: list[dict[int, list[int]]] = [{} for _ in members]
+def _shared(output: Lifetime, dying: Lifetime, distance: int) -> int:
+    """The most bytes that both can have in common."""
+    both = max(output.size_bytes, dying.size_bytes + max(distance, 0))
+    return max(0, output.size_bytes + dying.size_bytes - both)
+
+
+def _distances(buffers: Sequence[Lifetime]) -> _Distances:
+    near: list[list[tuple[int, int, int]]] = [[] for _ in buffers]
     for i, j in live_pairs(buffers):
-        a, b = of[i], of[j]
-        if a == b or not buffers[i].size_bytes or not buffers[j].size_bytes:
+        one, other = buffers[i].size_bytes, buffers[j].size_bytes
+        if not one or not other:
             continue
-        for one, other, size, other_size in ((a, b, i, j), (b, a, j, i)):
-            pair = distances[one].setdefault(other, [0, 0])
-            pair[0] = max(pair[0], buffers[size].size_bytes)
-            pair[1] = max(pair[1], buffers[other_size].size_bytes)
-    return _Blocks(
-        tuple(of),
-        tuple(max(buffers[m].size_bytes for m in block) for block in members),
-        tuple(1 + max(buffers[m].last for m in block) - min(buffers[m].first for m in block) for block in members),
-        tuple(tuple((o, d[0], d[1]) for o, d in near.items()) for near in distances),
+        allowed = dict(buffers[j].over).get(i)
+        if allowed is not None:  # i dies while j is written
+            other = min(other, allowed)
+        allowed = dict(buffers[i].over).get(j)
+        if allowed is not None:
+            one = min(one, allowed)
+        if one + other > 0:
+            near[i].append((j, one, other))
+            near[j].append((i, other, one))
+    return _Distances(
+        tuple(b.size_bytes for b in buffers), tuple(1 + b.last - b.first for b in buffers), tuple(map(tuple, near))
     )
 
 
-def _orders(buffers: Sequence[Lifetime], blocks: _Blocks) -> Iterator[list[int]]:
-    numbers = range(len(blocks.sizes))
-    yield sorted(numbers, key=lambda b: (-blocks.sizes[b], -blocks.spans[b], b))
-    yield sorted(numbers, key=lambda b: (-blocks.sizes[b] * blocks.spans[b], b))
-    yield sorted(numbers, key=lambda b: (-blocks.spans[b], -blocks.sizes[b], b))
-    yield _by_breadth(buffers, blocks)
+def _orders(buffers: Sequence[Lifetime], kept: _Distances) -> Iterator[list[int]]:
+    numbers = range(len(kept.sizes))
+    yield sorted(numbers, key=lambda b: (-kept.sizes[b], -kept.spans[b], b))
+    yield sorted(numbers, key=lambda b: (-kept.sizes[b] * kept.spans[b], b))
+    yield sorted(numbers, key=lambda b: (-kept.spans[b], -kept.sizes[b], b))
+    yield _by_breadth(buffers, kept)
     yield list(numbers)
     yield list(reversed(numbers))
 
 
-def _by_breadth(buffers: Sequence[Lifetime], blocks: _Blocks) -> list[int]:
-    """The blocks of the fullest moment first, the largest of them first."""
+def _by_breadth(buffers: Sequence[Lifetime], kept: _Distances) -> list[int]:
+    """The buffers of the fullest moment first, the largest of them first."""
     live = _live_bytes(buffers)
     times = sorted(live, key=lambda t: -live[t])
     rank = {time: i for i, time in enumerate(times)}
-    fullest = [len(times)] * len(blocks.sizes)
+    fullest = [len(times)] * len(kept.sizes)
     starts = sorted(times)
     ranks = [rank[t] for t in starts]
     position = {t: i for i, t in enumerate(starts)}
     for index, buffer in enumerate(buffers):
         i = position[buffer.first]
         while i < len(starts) and starts[i] <= buffer.last:
-            fullest[blocks.of[index]] = min(fullest[blocks.of[index]], ranks[i])
+            fullest[index] = min(fullest[index], ranks[i])
             i += 1
-    return sorted(range(len(blocks.sizes)), key=lambda b: (fullest[b], -blocks.sizes[b], b))
+    return sorted(range(len(kept.sizes)), key=lambda b: (fullest[b], -kept.sizes[b], b))
 
 
-def _first_fit(blocks: _Blocks, order: Sequence[int]) -> tuple[list[int], int]:
-    """Offsets of the blocks when each takes the lowest place left, in that order."""
+def _first_fit(kept: _Distances, order: Sequence[int]) -> tuple[list[int], int]:
+    """Offsets of the buffers when each takes the lowest place left, in that order."""
     offsets = [-1] * len(order)
     total = 0
-    for block in order:
-        size = blocks.sizes[block]
-        # Starting strictly between `offset - below` and `offset + above` would touch the other block.
+    for buffer in order:
+        size = kept.sizes[buffer]
+        # Starting strictly between `offset - below` and `offset + above` would touch the other buffer.
         taken = sorted(
             (offsets[other] - below, offsets[other] + above)
-            for other, below, above in blocks.distances[block]
+            for other, below, above in kept.near[buffer]
             if offsets[other] >= 0
         )
         offset = 0
@@ -177,29 +173,29 @@ def _first_fit(blocks: _Blocks, order: Sequence[int]) -> tuple[list[int], int]:
             if start >= offset:
                 break
             offset = max(offset, end)
-        offsets[block] = offset
+        offsets[buffer] = offset
         total = max(total, offset + size)
     return offsets, total
 
 
 def _search(
-    blocks: _Blocks, order: list[int], offsets: list[int], total: int, bound: int, steps: int
+    kept: _Distances, order: list[int], offsets: list[int], total: int, bound: int, steps: int
 ) -> tuple[list[int], int]:
-    """Better orders by moving one block at a time: mostly one that touches the top, and mostly to the front."""
+    """Better orders by moving one buffer at a time: mostly one that touches the top, and mostly to the front."""
     chance = random.Random(len(order))
-    cost = len(order) + sum(len(d) for d in blocks.distances)
+    cost = len(order) + sum(len(d) for d in kept.near)
     current, current_total = list(order), total
     best = offsets
     for _ in range(steps // max(cost, 1)):
         trial = list(current)
         moved = chance.randrange(len(trial))
         if chance.random() < 0.7:
-            ends = [offsets[b] + blocks.sizes[b] for b in trial]
+            ends = [offsets[b] + kept.sizes[b] for b in trial]
             moved = ends.index(max(ends))
-        block = trial.pop(moved)
+        buffer = trial.pop(moved)
         front = chance.choice((0, moved, len(trial)))
-        trial.insert(chance.randrange(front + 1), block)
-        trial_offsets, trial_total = _first_fit(blocks, trial)
+        trial.insert(chance.randrange(front + 1), buffer)
+        trial_offsets, trial_total = _first_fit(kept, trial)
         if trial_total <= current_total:
             current, current_total, offsets = trial, trial_total, trial_offsets
         if trial_total < total:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -17,8 +17,8 @@ class Buffer:
         first_op, last_op: first and last operator index during which it must be kept; -1 and
             len(ops) stand for the model's ends.
         offset: bytes from the arena's start.
-        in_place_of: the position in MemoryPlan.buffers of the buffer whose memory this one takes over
-            while operator `first_op` reads it, -1 if none. Both have the same offset; sizes may differ.
+        over: (position in MemoryPlan.buffers, distance) of each buffer that this one overlaps while operator
+            `first_op` reads the other, which begins that many bytes or more behind this one; see `Lowering.overlap`.
     """
 
     tensors: tuple[int, ...]
@@ -27,12 +27,17 @@ class Buffer:
     last_op: int
     offset: int
     size_bytes: int
-    in_place_of: int = -1
+    over: tuple[tuple[int, int], ...] = ()
 
     @property
     def end(self) -> int:
         """Offset of the first byte behind it."""
         return self.offset + self.size_bytes
+
+    @property
+    def in_place_of(self) -> int:
+        """The first buffer that it overlaps; -1 if none."""
+        return self.over[0][0] if self.over else -1
 
 
 @dataclass(frozen=True)
@@ -71,25 +76,29 @@ class MemoryPlan:
         return tuple(sorted(live, key=lambda b: (b.offset, b.first_op)))
 
     def live_bytes(self, op_index: int) -> int:
-        """Bytes in use while that operator runs; a buffer and the one it takes over count once."""
+        """Bytes in use while that operator runs; bytes that two share count once."""
         return self.timeline().get(op_index, 0)
 
     def timeline(self) -> dict[int, int]:
         """Operator index (and -1, len(ops): before and after all) → bytes in use then."""
         last = max((b.last_op for b in self.buffers), default=-1)
-        change = dict.fromkeys(range(-1, last + 3), 0)
-        for buffer in self.buffers:
-            change[buffer.first_op] += buffer.size_bytes
-            change[buffer.last_op + 1] -= buffer.size_bytes
-            if buffer.in_place_of >= 0:
-                shared = min(buffer.size_bytes, self.buffers[buffer.in_place_of].size_bytes)
-                change[buffer.first_op] -= shared
-                change[buffer.first_op + 1] += shared
-        running = itertools.accumulate(change[t] for t in range(-1, last + 1))
-        return dict(zip(range(-1, last + 1), running, strict=True))
+        live: dict[int, list[Buffer]] = {t: [] for t in range(-1, last + 1)}
+        for buffer in sorted(self.buffers, key=lambda b: b.offset):
+            for time in range(buffer.first_op, buffer.last_op + 1):
+                live[time].append(buffer)
+        return {time: _covered(buffers) for time, buffers in live.items()}
 
     @property
     def peak_op(self) -> int:
         """The first operator at which most bytes are in use (-1: only the model's inputs are)."""
         timeline = self.timeline()
         return max(timeline, key=timeline.__getitem__, default=-1)
+
+
+def _covered(buffers: Sequence[Buffer]) -> int:
+    """Bytes that at least one of them has; they are in the order of their offsets."""
+    found = end = 0
+    for buffer in buffers:
+        found += max(0, buffer.end - max(end, buffer.offset))
+        end = max(end, buffer.end)
+    return found

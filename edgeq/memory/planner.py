@@ -16,7 +16,7 @@ def plan_memory(graph: Graph, lowerings: Sequence[Lowering], *, alignment: int =
     """Where every tensor and scratch buffer lies.
 
     Args:
-        lowerings: one per operator, in order: their scratch_bytes, in_place and alias are used.
+        lowerings: one per operator, in order: their scratch_bytes, overlap and alias are used.
         alignment: of every offset and of the arena's size, in bytes; a power of two.
 
     Raises:
@@ -31,13 +31,6 @@ def plan_memory(graph: Graph, lowerings: Sequence[Lowering], *, alignment: int =
     buffers = lifetimes(graph, lowerings, alignment)
     bound = lower_bound(buffers)
     placement = place(buffers)
-    if placement.total_bytes > bound:
-        # Sharing one offset over two lives is a constraint; rarely, a network fits better without.
-        apart = lifetimes(graph, lowerings, alignment, in_place=False)
-        if lower_bound(apart) < placement.total_bytes:
-            other = place(apart)
-            if other.total_bytes < placement.total_bytes:
-                buffers, placement = apart, other
     made = _product(buffers, placement, bound, alignment)
     verify_plan(made)
     return made
@@ -48,53 +41,59 @@ def _product(buffers: Sequence[Lifetime], placement: Placement, bound: int, alig
         arena_bytes=placement.total_bytes,
         lower_bound_bytes=bound,
         alignment=alignment,
-        buffers=tuple(
-            Buffer(b.tensors, b.scratch_of, b.first, b.last, offset, b.size_bytes, b.takes_over)
-            for b, offset in zip(buffers, placement.offsets, strict=True)
-        ),
+        buffers=tuple(_buffer(buffers, i, placement.offsets) for i in range(len(buffers))),
     )
+
+
+def _buffer(lives: Sequence[Lifetime], index: int, offsets: Sequence[int]) -> Buffer:
+    life, offset = lives[index], offsets[index]
+    met = tuple(
+        (source, distance)
+        for source, distance in life.over
+        if offsets[source] < offset + life.size_bytes and offset < offsets[source] + lives[source].size_bytes
+    )
+    return Buffer(life.tensors, life.scratch_of, life.first, life.last, offset, life.size_bytes, met)
 
 
 def verify_plan(plan: MemoryPlan) -> None:
     """Check that nothing live is overwritten: operator by operator, without the planner's own arithmetic.
 
     Raises:
-        EdgeqError: two buffers that are live together overlap (other than one that takes over the other's
-            memory), or one is misaligned or outside the arena.
+        EdgeqError: two buffers that are live together overlap (other than as a kernel allows), or one is misaligned or
+            outside the arena.
     """
-    taken = [b.in_place_of for b in plan.buffers if b.in_place_of >= 0]
+    taken = [source for b in plan.buffers for source, _ in b.over]
     if len(set(taken)) != len(taken):
         raise _broken("two buffers take over the same memory")
     starting: dict[int, list[int]] = {}
     for i, buffer in enumerate(plan.buffers):
         if buffer.offset % plan.alignment or buffer.offset < 0 or buffer.end > plan.arena_bytes:
             raise _broken(f"{buffer} is misaligned or outside the arena of {plan.arena_bytes} bytes")
-        _verify_in_place(plan, buffer)
+        _verify_over(plan, buffer)
         starting.setdefault(buffer.first_op, []).append(i)
     live: list[int] = []
     for op_index in sorted(starting):  # only where a buffer begins can a new pair meet
         live = [i for i in live if plan.buffers[i].last_op >= op_index] + starting[op_index]
-        by_place = sorted((b for i in live if (b := plan.buffers[i]).size_bytes), key=lambda b: b.offset)
-        lower = None
-        for upper in by_place:
-            if lower is not None and lower.end > upper.offset and not _taken_over(plan, lower, upper):
-                raise _broken(f"while operator {op_index} runs, {lower} and {upper} overlap")
-            if lower is None or upper.end > lower.end:
-                lower = upper
+        below: list[Buffer] = []
+        for upper in sorted((b for i in live if (b := plan.buffers[i]).size_bytes), key=lambda b: b.offset):
+            below = [b for b in below if b.end > upper.offset]
+            for lower in below:
+                if not _goes_over(plan, lower, upper) and not _goes_over(plan, upper, lower):
+                    raise _broken(f"while operator {op_index} runs, {lower} and {upper} overlap")
+            below.append(upper)
 
 
-def _taken_over(plan: MemoryPlan, a: Buffer, b: Buffer) -> bool:
-    return any(
-        later.in_place_of >= 0 and plan.buffers[later.in_place_of] is earlier for earlier, later in ((a, b), (b, a))
-    )
+def _goes_over(plan: MemoryPlan, later: Buffer, earlier: Buffer) -> bool:
+    return any(plan.buffers[source] is earlier for source, _ in later.over)
 
 
-def _verify_in_place(plan: MemoryPlan, buffer: Buffer) -> None:
-    if buffer.in_place_of < 0:
-        return
-    source = plan.buffers[buffer.in_place_of]
-    if source.offset != buffer.offset or source.last_op != buffer.first_op:
-        raise _broken(f"{buffer} takes over {source}, which lies elsewhere or is still needed")
+def _verify_over(plan: MemoryPlan, buffer: Buffer) -> None:
+    for position, distance in buffer.over:
+        source = plan.buffers[position]
+        if source.last_op != buffer.first_op:
+            raise _broken(f"{buffer} takes over {source}, which is still needed")
+        if source.offset < buffer.offset + distance and source.end > buffer.offset:
+            raise _broken(f"{buffer} takes over {source}, which begins too early for that")
 
 
 def _broken(what: str) -> EdgeqError:

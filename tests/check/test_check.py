@@ -161,7 +161,7 @@ def test_memories_are_judged_one_by_one_as_the_linker_fills_them(board: Target) 
 
 def test_the_peak_shows_what_is_kept_and_what_is_shared() -> None:
     residual = graph([32, 64, 96, 96, 32], [((0,), (1,)), ((1,), (2,)), ((2,), (3,)), ((3, 0), (4,))], [0], [4])
-    asks = [Lowering(), Lowering(), Lowering(in_place=(0,), scratch_bytes=80), Lowering()]
+    asks = [Lowering(), Lowering(), Lowering(overlap={0: 0}, scratch_bytes=80), Lowering()]
     found = peak(residual, plan_memory(residual, asks))
     text = describe_peak(found)
     assert text == (

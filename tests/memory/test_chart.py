@@ -10,11 +10,11 @@ from edgeq.memory import chart, plan_memory
 
 
 def test_rows_and_columns() -> None:
-    network = chain([64, 32, 32])
-    asks = [Lowering(scratch_bytes=16), Lowering(in_place=(0,))]
+    network = chain([32, 64, 64])
+    asks = [Lowering(scratch_bytes=16), Lowering(overlap={0: 0})]
     drawing = chart(network, plan_memory(network, asks))
     assert drawing.columns == ("start", "ADD #0", "ADD #1", "end")
-    assert drawing.live_bytes == (64, 112, 32, 32)
+    assert drawing.live_bytes == (32, 112, 64, 64)
     assert drawing.peak == 1
     rows = {r.label: r for r in drawing.rows}
     assert {label: r.kind for label, r in rows.items()} == {

@@ -17,7 +17,7 @@ from edgeq.memory import MemoryPlan, plan_memory, verify_plan
 from edgeq.memory.liveness import lifetimes
 from edgeq.memory.placement import live_pairs, lower_bound, place
 
-IN_PLACE = Lowering(in_place=(0, 1))
+IN_PLACE = Lowering(overlap={0: 0, 1: 0})
 ALIAS = Lowering(alias=True)
 
 
@@ -65,8 +65,8 @@ def test_in_place_leaves_alone_what_is_read_later_or_is_an_output() -> None:
 
 def test_in_place_needs_leave_for_every_position_that_reads_the_memory() -> None:
     twice = graph([64, 64], [((0, 0), (1,))], [0], [1])
-    assert plan_memory(twice, [Lowering(in_place=(0,))]).arena_bytes == 128
-    assert plan_memory(twice, [Lowering(in_place=(0, 1))]).arena_bytes == 64
+    assert plan_memory(twice, [Lowering(overlap={0: 0})]).arena_bytes == 128
+    assert plan_memory(twice, [Lowering(overlap={0: 0, 1: 0})]).arena_bytes == 64
 
 
 def test_in_place_shares_the_start_where_sizes_differ() -> None:
@@ -222,9 +222,15 @@ def run(network: Network, plan: MemoryPlan) -> None:
             if asks.scratch_bytes:
                 arena[scratch[op.index] : scratch[op.index] + asks.scratch_bytes] = 255
                 assert all(intact(i) for i in op.inputs), f"scratch of operator {op.index} hits its inputs"
+            for position, distance in asks.overlap.items():
+                first, second = op.inputs[position], op.outputs[0]
+                if first in offsets and second in offsets and made.tensors[first].size_bytes:
+                    behind = offsets[first] - offsets[second]
+                    apart = behind >= made.tensors[second].size_bytes or -behind >= made.tensors[first].size_bytes
+                    assert apart or behind >= distance or not made.tensors[second].size_bytes
             for index in op.outputs:
                 write(index, 10 + index + inference)
-            held = [i for p, i in enumerate(op.inputs) if p not in asks.in_place]
+            held = [i for p, i in enumerate(op.inputs) if p not in asks.overlap]
             assert all(intact(i) for i in held), f"operator {op.index} writes over its own inputs"
             if asks.scratch_bytes:
                 area = arena[scratch[op.index] : scratch[op.index] + asks.scratch_bytes]
@@ -240,7 +246,10 @@ def test_verify_plan_finds_what_is_wrong() -> None:
         "overlap": replace(plan, buffers=(first, replace(second, offset=first.offset), *rest)),
         "misaligned": replace(plan, buffers=(replace(first, offset=first.offset + 1), second, *rest)),
         "outside": replace(plan, arena_bytes=plan.arena_bytes - 16),
-        "takes over": replace(plan, buffers=(first, replace(second, in_place_of=0), *rest)),
+        "still needed": replace(plan, buffers=(replace(first, last_op=1), replace(second, over=((0, 0),)), *rest)),
+        "begins too early": replace(
+            plan, buffers=(first, replace(second, offset=first.offset, over=((0, 16),)), *rest)
+        ),
     }
     for what, broken in spoiled.items():
         with pytest.raises(EdgeqError, match=what):
