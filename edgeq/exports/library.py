@@ -203,14 +203,18 @@ def _kernels(made: Mapping[str, bytes], variant: Variant, name: str) -> dict[str
         users = [step.kernel for step in steps if path.rpartition("/")[2] in {_file(s) for s in step.kernel.sources}]
         special = tuple(sorted({f for kernel in users for f in kernel.requires}))
         alone = special and all(kernel.requires for kernel in users)
-        text = _renamed(data.replace(b'#include "kernels/', b'#include "'), name)
-        if path.endswith(".c") and _FLOATS.search(text):
-            text = _NO_CONTRACTION + text
-        otherwise = "" if path.endswith(".S") else _empty(name)
-        found[path] = _LICENCE + _guarded(text, condition(special) if alone else "", otherwise)
-        if path.endswith(".S"):
-            found[path] += _STACK_NOTE
+        found[path] = kernel_file(path, data, condition(special) if alone else "", name)
     return found
+
+
+def kernel_file(path: str, data: bytes, when: str, name: str) -> bytes:
+    """A kernel's file under the package's name, empty unless the condition holds; it includes from its own folder."""
+    text = _renamed(data.replace(b'#include "kernels/', b'#include "'), name)
+    if path.endswith(".c") and _FLOATS.search(text):
+        text = _NO_CONTRACTION + text
+    if path.endswith(".S"):
+        return _LICENCE + _guarded(text, when, "") + _STACK_NOTE
+    return _LICENCE + _guarded(text, when, _empty(name))
 
 
 def _file(source: str) -> str:

@@ -15,7 +15,7 @@ import pytest
 from package_tools import STRICT, Exported, needs, run, sources
 
 from edgeq.codegen.project import gcc_machine_flags, zig_machine_flags
-from edgeq.exports.library import CONDITIONS
+from edgeq.exports.library import CONDITIONS, kernel_file
 from edgeq.kernels.table import KERNELS
 from edgeq.reference import Reference
 from edgeq.target import load
@@ -144,6 +144,34 @@ def test_all_features_that_kernels_need_have_a_condition() -> None:
     assert "dsp" in wanted
 
 
+def all_kernels(folder: Path, kind: str, when: str) -> list[Path]:
+    """Every kernel of a kind, under the name of a package: what there is to compile."""
+    kernels = HERE.parents[1] / "firmware_templates" / "kernels"
+    for path in (*(kernels / "portable").iterdir(), *(kernels / kind).iterdir()):
+        (folder / path.name).write_bytes(kernel_file(path.name, path.read_bytes(), when, "net"))
+    return sorted(folder / p.name for p in (kernels / kind).iterdir() if p.suffix in (".c", ".S"))
+
+
+@needs_gcc
+def test_every_portable_kernel_compiles_under_another_name(tmp_path: Path) -> None:
+    made = all_kernels(tmp_path, "portable", "")
+    assert len(made) > 80
+    run(["gcc", *STRICT, "-fsyntax-only", *made])
+
+
+@needs_arm
+def test_every_dsp_kernel_compiles_for_a_core_that_has_it_and_is_empty_elsewhere(tmp_path: Path) -> None:
+    made = all_kernels(tmp_path, "dsp", CONDITIONS["dsp"])
+    objects = tmp_path / "objects"
+    objects.mkdir()
+    run([*ARM, "-Wall", "-Wextra", "-Werror", "-ffreestanding", f"-I{LIBC}", "-c", *made], objects)
+    symbols = run(["arm-none-eabi-nm", "-g", "--defined-only", *sorted(objects.glob("*.o"))])
+    names = [line.split()[2] for line in symbols.splitlines() if len(line.split()) == 3]
+    assert names and all(name.startswith("net_edgeq_") for name in names)
+    run([ARM[0], "-mcpu=cortex-m0plus", "-mthumb", "-Wpedantic", "-Werror", "-c", *made], objects)
+    assert run(["arm-none-eabi-nm", "-g", "--defined-only", *sorted(objects.glob("*.o"))]).count(" T ") == 0
+
+
 @needs_gcc
 def test_a_cores_kernels_are_refused_elsewhere(exported: Exported, tmp_path: Path) -> None:
     folder = exported("c", core="cortex-m4")
@@ -174,10 +202,8 @@ def test_a_cores_kernels_compile_for_it(
     if compiler is ZIG:
         pytest.importorskip("ziglang")
     folder = exported("c", core="cortex-m4", **({"with_portable": True} if portable else {}))
-    for path in sources(folder):
-        strict = () if path.suffix == ".S" else STRICT
-        command = [*compiler, *strict, "-ffreestanding", f"-I{folder / 'include'}", f"-I{LIBC}", "-c", path]
-        run([*command, "-o", tmp_path / f"{path.name}.o"], ZIG_GLOBAL_CACHE_DIR=str(cache / "zig"))
+    command = [*compiler, *STRICT, "-O2", "-ffreestanding", f"-I{folder / 'include'}", f"-I{LIBC}", "-c"]
+    run([*command, *sources(folder)], tmp_path, ZIG_GLOBAL_CACHE_DIR=str(cache / "zig"))
     if compiler is ARM:
         said = run(["arm-none-eabi-nm", "-g", "--defined-only", *sorted(tmp_path.glob("*.o"))])
         assert ("vision_edgeq_dsp_mat_mul_4" in said) and ("vision_edgeq_depthwise_3x3_s8_dsp" in said)

@@ -8,11 +8,13 @@ from pathlib import Path
 import export_networks
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import edgeq
 from edgeq import exports
 from edgeq.errors import UnsupportedError, UsageError
-from edgeq.exports.naming import default_name
+from edgeq.exports.naming import default_name, usable
 
 
 @pytest.mark.parametrize("name", ["2net", "a-b", "naïve", "_x", "int", "Class", "string", "sample", "a" * 33, "a b"])
@@ -59,6 +61,11 @@ def test_wrong_use(options: dict[str, str], message: str) -> None:
 )
 def test_names_from_file_names(stem: str, name: str) -> None:
     assert default_name(stem) == name
+
+
+@given(st.text(max_size=60) | st.sampled_from(["int", "main", "_" * 40, "x" * 60, "9" * 40]))
+def test_any_file_name_gives_a_name_that_can_be_used(stem: str) -> None:
+    assert usable(default_name(stem))
 
 
 def test_a_core_without_kernels_of_its_own_has_the_portable_ones() -> None:
