@@ -114,7 +114,7 @@ def device_names() -> Names:
 def device_called(given: str) -> str:
     """What `--device` means: the serial number of a device that has a name of one's own, else what was given."""
     named = device_names().find(given) if given else None
-    return named.serial_number if named else given
+    return named.flash_id if named else given
 
 
 def port_called(given: str) -> str:
@@ -122,10 +122,17 @@ def port_called(given: str) -> str:
 
     Raises:
         PortError: that device has no port here.
+        UsageError: it has to be acquired first, or has no port at all.
     """
     named = device_names().find(given) if given else None
     if named is None:
         return given
+    if named.port:
+        return named.port
+    if not named.serial_number:
+        raise UsageError(
+            f"'{given}' ({named.address}) has no port of its own", next_step=f"profile and flash take --device {given}"
+        )
     from edgeq.runners.ports import port_of
 
     return port_of(named.serial_number, given)
@@ -270,8 +277,11 @@ def data_source(data: str | None, preprocess: str) -> Any:
     return PreparedFiles(data, preprocess)
 
 
+device_option = click.option("--device", default="", metavar="ID", help="Which one, when several are there.")
+
+
 def flash_options(command: F) -> F:
-    """--runner, --device, --pack, --allow-erase."""
+    """--runner, --pack, --allow-erase."""
     for option in (
         click.option(
             "--allow-erase",
@@ -279,7 +289,6 @@ def flash_options(command: F) -> F:
             help="Erase the whole chip where there is no other way (locked; DAPLink's drive; bossac).",
         ),
         click.option("--pack", type=click.Path(path_type=Path), help="CMSIS-Pack for chips that pyOCD doesn't know."),
-        click.option("--device", default="", metavar="ID", help="Which one, when several are there."),
         click.option(
             "--runner", default="", metavar="NAME", help="One of the target's runners  [default: what is there]"
         ),
@@ -344,8 +353,13 @@ def refuse_computer_options(options: Mapping[str, Any], board: Target) -> None:
         )
 
 
-def computer_requests(options: Mapping[str, Any], board: Target, runs: int, meter: str) -> list[Request]:
+def computer_requests(
+    options: Mapping[str, Any], board: Target, runs: int, meter: str, cache: Path | None
+) -> list[Request]:
     """One request for each --host or --serial.
+
+    Args:
+        cache: see `cache_folder`.
 
     Raises:
         UsageError: neither, or the wrong one for the target.
@@ -368,7 +382,7 @@ def computer_requests(options: Mapping[str, Any], board: Target, runs: int, mete
             meter=meter,
             runs=runs,
             seconds=options["seconds"],
-            cache=cache_folder(),
+            cache=cache,
             tool=options["tool"],
             delegate=options["delegate"],
             wheels=options["wheels"],

@@ -17,6 +17,7 @@ from edgeq.cli import context
 @context.hardware_option
 @context.reserve_options
 @context.flash_options
+@context.device_option
 @context.sample_options
 @click.option("--toolchain", default="auto", show_default=True, help="zig, gcc, or auto.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the JSON report to this file too.")

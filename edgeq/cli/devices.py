@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from edgeq.cli import context
+from edgeq.cli.bench import locks_folder
 
 if TYPE_CHECKING:
     from edgeq.runners.attached import Attached
@@ -25,7 +26,8 @@ _LOOK_EVERY_S = 1.0
 def command(ctx: click.Context, watch: bool, as_json: bool, quiet: bool) -> int:
     """Tell what is plugged in, which target it is, how it can be flashed, and what is in the way.
 
-    Exits with 1 when nothing is there.
+    Then the devices of your device file, whether something answers there, and who uses them. Exits with 1 when nothing
+    is there.
 
     \b
     Examples:
@@ -37,38 +39,53 @@ def command(ctx: click.Context, watch: bool, as_json: bool, quiet: bool) -> int:
     if ctx.invoked_subcommand is not None:
         return 0
     from edgeq.report.devices import devices_json, devices_text
+    from edgeq.runners.reachable import entries
 
     found, names = _look()
     if watch:
         _watch(as_json, {a.where: a for a in found})
+    known = entries(names.device, found, locks_folder(), context.cache_folder()) if names.device else ()
     context.output("devices", as_json, quiet).show(
-        lambda width, color: devices_text(found, names, width=width, color=color), lambda: devices_json(found, names)
+        lambda width, color: devices_text(found, names, known, width=width, color=color),
+        lambda: devices_json(found, names, known),
     )
-    return 0 if found else 1
+    return 0 if found or any(entry.reachable for entry in known) else 1
 
 
 @command.command("name")
 @click.argument("name")
-@click.argument("serial_number")
+@click.argument("serial_number", default="")
 @click.option("--target", default="", metavar="NAME", help="Which board it is, where its USB id doesn't tell.")
+@click.option("--port", default="", metavar="PORT", help="Its console: a serial port or a pyserial URL.")
+@click.option("--hardware/--simulated", default=None, help="What is behind a port that doesn't show it.")
+@click.option("--probe", default="", metavar="ID", help="What `flash` takes as the device.")
+@click.option("--runner", default="", metavar="NAME", help="With which it is flashed; virtual: a virtual board.")
+@click.option("--host", default="", metavar="[USER@]NAME[:PORT]", help="A Linux computer, by SSH.")
+@click.option("--adb", default="", metavar="NUMBER", help="A phone, as `adb devices` calls it.")
+@click.option("--place", default="", metavar="PLACE", help="A labgrid place.")
+@click.option("--coordinator", default="", metavar="HOST[:PORT]", help="Of labgrid  [default: 127.0.0.1:20408]")
 @click.option("--note", default="", help="Whatever you want to remember.")
 @context.common
-def name_command(name: str, serial_number: str, target: str, note: str, as_json: bool, quiet: bool) -> int:
-    """Give the device with SERIAL_NUMBER (see `edgeq devices`) a NAME of your own.
+def name_command(name: str, serial_number: str, target: str, as_json: bool, quiet: bool, **more: Any) -> int:
+    """Give a device a NAME of your own: one on USB by its SERIAL_NUMBER (see `edgeq devices`), others by options.
 
     \b
-    Example:
+    Examples:
       edgeq devices name bench-3 0672FF555185754867113245
+      edgeq devices name far-7 --target nucleo-g0b1re --port rfc2217://lab:4007 --hardware
+      edgeq devices name rack-2 --target nucleo-l4r5zi --place l4r5-2 --coordinator lab:20408 --hardware
+      edgeq devices name pi-5 --target raspberry-pi-5 --host pi@pi-5.local
     """
     from edgeq.runners.names import Named, add
 
     if target:
         context.load_target(target)
     place = context.names_file()
-    add(place, Named(name, serial_number, target, note))
+    named = Named(name, serial_number, target, **more)
+    add(place, named)
     context.output("devices", as_json, quiet).show(
-        lambda width, color: f"{name} is {serial_number}; written to {place}\n",
-        lambda: {"name": name, "serial_number": serial_number, "target": target, "path": str(place)},
+        lambda width, color: f"{name} is {named.address}; written to {place}\n",
+        lambda: {"name": name, "serial_number": serial_number, "target": target, "path": str(place), **more},
     )
     return 0
 

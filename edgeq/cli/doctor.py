@@ -12,7 +12,7 @@ from edgeq.cli import context
     "--install",
     "environment",
     metavar="NAME",
-    help="Make the environment that a framework needs (onnx, torch), apart from edgeq's own, in the user's cache.",
+    help="Make the environment that onnx, torch or labgrid needs, apart from edgeq's own, in the user's cache.",
 )
 @click.option("--udev", is_flag=True, help="Print udev rules (Linux) for all boards and probes that edgeq knows.")
 @context.targets_dir_option

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import click
 
-from edgeq.cli import context
+from edgeq.cli import bench, context
+from edgeq.errors import UsageError
+from edgeq.events import Listener
 
 
 @click.command("flash")
 @click.argument("image", type=click.Path(path_type=Path))
-@context.target_option
+@bench.target_or_device_options
 @click.option("--sim", is_flag=True, help="A virtual board, which ends with this command.")
 @context.flash_options
 @click.option("--port", default="", metavar="PORT", help="The board's console  [default: found by its USB id]")
@@ -22,7 +24,8 @@ def command(
     target: str,
     sim: bool,
     runner: str,
-    device: str,
+    devices: tuple[str, ...],
+    wait_s: float,
     pack: Path | None,
     allow_erase: bool,
     port: str,
@@ -33,32 +36,64 @@ def command(
     """Write IMAGE (.bin, .hex, .elf, or the folder of a build) onto a board.
 
     Takes the first of the target's roads on which a board is found. What can be read back is compared. Then the board
-    is asked which build it runs, where IMAGE is a build of edgeq's.
+    is asked which build it runs, where IMAGE is a build of edgeq's. With several --device all are flashed at once.
 
     \b
     Examples:
       edgeq flash build/firmware.bin --target nucleo-l4r5zi
       edgeq flash build/ --target nucleo-g0b1re --runner stm32-uart --device /dev/ttyUSB0
+      edgeq flash build/ --device bench-3 --device bench-4 --wait 60
       edgeq flash build/ --target nucleo-l4r5zi --runner pyocd --pack Keil.STM32L4xx_DFP.2.6.1.pack
     """
     from edgeq import pipeline
+    from edgeq.pipeline.bench import reach
     from edgeq.report.flash import flash_text
-    from edgeq.runners.contract import FlashOptions
+    from edgeq.runners.contract import FlashOptions, FlashResult
+    from edgeq.runners.names import Named
 
     out = context.output("flash", as_json, quiet)
-    board = context.load_target(target)
-    with out.teller() as listener:
-        result = pipeline.flash(
-            image,
-            board,
-            sim=sim,
-            runner=runner,
-            device=context.device_called(device),
-            port=context.port_called(port),
-            hello=hello,
-            options=FlashOptions(pack=pack, allow_erase=allow_erase),
-            listener=listener,
+    options = FlashOptions(pack=pack, allow_erase=allow_erase)
+    if port and len(devices) > 1:
+        raise UsageError("one --port can't be the console of several devices", next_step="write port = … per device")
+    chosen = bench.named(devices, ids=True)
+    console = context.port_called(port)
+    # click's context, which all of these read, isn't there in other threads
+    how, boards = bench.rules(wait_s), {device.name: bench.target_of(target, device) for device in chosen}
+
+    def work(device: Named, listener: Listener) -> FlashResult:
+        board = boards[device.name]
+        with reach(device, how, console=False, listener=listener) as way:
+            return pipeline.flash(
+                image,
+                board,
+                sim=sim or way.sim,
+                runner=runner or ("" if way.sim else device.runner),
+                device=way.device,
+                port=console or way.port,
+                hello=hello,
+                options=options,
+                listener=listener,
+            )
+
+    if len(chosen) > 1:
+        return bench.on_several(
+            out,
+            chosen,
+            target,
+            work,
+            passed=lambda result: True,
+            told=lambda result: "verified" if result.verified else "written, not verified",
+            text=lambda result, width, color: flash_text(result, result.device.title, width=width, color=color),
+            body=lambda result: result.to_json(),
         )
+    board = boards[chosen[0].name] if chosen else bench.target_of(target, None)
+    with out.teller() as listener:
+        if chosen:
+            result = work(chosen[0], listener)
+        else:
+            result = pipeline.flash(
+                image, board, sim=sim, runner=runner, port=console, hello=hello, options=options, listener=listener
+            )
     out.show(
         lambda width, color: flash_text(result, board.name, width=width, color=color),
         lambda: {"target": board.name, **result.to_json()},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ class Teller:
         self._bars: rich.progress.Progress | None = None
         self._tasks: dict[str, rich.progress.TaskID] = {}
         self._told: set[str] = set()
+        self._one_at_a_time = threading.Lock()  # several devices tell at once
 
     def __enter__(self) -> Teller:
         return self
@@ -34,10 +36,11 @@ class Teller:
             self._bars.stop()
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, Notice):
-            self._note(event)
-        elif self._drawing:
-            self._draw(event)
+        with self._one_at_a_time:
+            if isinstance(event, Notice):
+                self._note(event)
+            elif self._drawing:
+                self._draw(event)
 
     def _note(self, notice: Notice) -> None:
         # Some stages tell the same thing for each file or sample.

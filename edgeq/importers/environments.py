@@ -39,6 +39,7 @@ class Environment:
         packages: import names that show that it is installed beside edgeq.
         summary: one line for `edgeq doctor`.
         disk_mb: roughly what it takes on disk.
+        extra: of edgeq, that installs it beside edgeq (None: of the same name); "" where they would spoil each other.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Environment:
     packages: tuple[str, ...]
     summary: str
     disk_mb: int
+    extra: str | None = None
 
     @property
     def key(self) -> str:
@@ -70,6 +72,14 @@ ENVIRONMENTS: Mapping[str, Environment] = MappingProxyType(
             ("torch", "onnxscript", "onnx", "onnxruntime"),
             "PyTorch: .pt2 programs and torch.nn.Module",
             1100,
+        ),
+        "labgrid": Environment(
+            "labgrid",
+            ("labgrid>=25,<27",),
+            ("labgrid",),
+            "boards behind a labgrid coordinator",
+            60,
+            extra="",  # its pyserial-labgrid would overwrite the pyserial that edgeq needs
         ),
     }
 )
@@ -126,8 +136,8 @@ def python_for(name: str, cache: Path | None = None, *, prefer_own: bool = False
         absent = [package for package in wanted.packages if not registry.installed(package)]
         raise MissingDependencyError(
             f"{wanted.summary} need {', '.join(absent)}",
-            next_step=f"edgeq doctor --install {name} (an environment of its own, about {wanted.disk_mb} MB), "
-            f"or pip install 'edgeq[{name}]'",
+            next_step=f"edgeq doctor --install {name} (an environment of its own, about {wanted.disk_mb} MB)"
+            + ("" if wanted.extra == "" else f", or pip install 'edgeq[{wanted.extra or name}]'"),
             packages=absent,
             extra=name,
         )

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from edgeq.codegen.tree import Manifest, TensorInfo
 from edgeq.errors import DataError, DeviceError, NegativeResult, ProtocolError
-from edgeq.events import Listener, Notice, Progress, silent
+from edgeq.events import Listener, Progress, silent
 from edgeq.measure import energy
 from edgeq.measure.answers import ATTEMPTS, DeviceInfo, StandardRun, check_model, no_reset
 from edgeq.measure.comparison import Comparison, real_values
@@ -153,8 +153,6 @@ def profile(
                 session.usual_speed(setting.baud)
     except DeviceError as failed:
         raise _located(failed, setting.symbols) from failed
-    for text in measured.notices:
-        listener(Notice(text, "profile"))
     return measured
 
 

@@ -10,6 +10,7 @@ from rich.text import Text
 from edgeq.report.render import listing, to_text, verdict
 from edgeq.runners.attached import Attached
 from edgeq.runners.names import Named, Names
+from edgeq.runners.reachable import Entry
 
 _NOTHING = (
     "no board, probe, bootloader or phone is plugged in. If one is: try another cable (many only charge), another "
@@ -18,11 +19,14 @@ _NOTHING = (
 _MANY = 3
 
 
-def devices_text(found: Sequence[Attached], names: Names, *, width: int = 100, color: bool = False) -> str:
+def devices_text(
+    found: Sequence[Attached], names: Names, entries: Sequence[Entry], *, width: int = 100, color: bool = False
+) -> str:
     """The report of `edgeq devices`."""
     absent = absent_names(found, names)
     if not found:
-        return to_text(verdict(False, _NOTHING), *_absent(absent), width=width, color=color)
+        nothing = verdict(False, _NOTHING)
+        return to_text(nothing, *_absent(absent), *_entries(entries), width=width, color=color)
     rows: list[Sequence[RenderableType]] = [
         (a.name or "–", a.title, _where(a), _targets(a), ", ".join(a.runners) or "–", a.serial_number or "–")
         for a in found
@@ -34,21 +38,30 @@ def devices_text(found: Sequence[Attached], names: Names, *, width: int = 100, c
         for a in found
         for o in a.obstacles
     ]
-    return to_text(table, *([Text("")] if obstacles else []), *obstacles, *_absent(absent), width=width, color=color)
+    return to_text(
+        table,
+        *([Text("")] if obstacles else []),
+        *obstacles,
+        *_absent(absent),
+        *_entries(entries),
+        width=width,
+        color=color,
+    )
 
 
-def devices_json(found: Sequence[Attached], names: Names) -> dict[str, object]:
+def devices_json(found: Sequence[Attached], names: Names, entries: Sequence[Entry]) -> dict[str, object]:
     """The body of `devices --json`."""
     return {
         "devices": [a.to_json() for a in found],
         "absent": [{"name": n.name, "serial_number": n.serial_number} for n in absent_names(found, names)],
+        "entries": [entry.to_json() for entry in entries],
     }
 
 
 def absent_names(found: Sequence[Attached], names: Names) -> list[Named]:
-    """Named devices that are not plugged in."""
+    """Devices named by their serial number that are not plugged in."""
     here = {a.name for a in found}
-    return [n for n in names.device if n.name not in here]
+    return [n for n in names.device if n.serial_number and n.name not in here]
 
 
 def change_text(came: bool, device: Attached) -> str:
@@ -69,6 +82,24 @@ def _targets(device: Attached) -> str:
     if len(device.targets) > _MANY:
         return f"one of {len(device.targets)}, such as {device.targets[0]}"
     return " or ".join(device.targets)
+
+
+def _entries(entries: Sequence[Entry]) -> list[RenderableType]:
+    """The device file's entries, where one leads elsewhere than to this machine's USB, or is in use."""
+    if not any(e.used_by or not e.device.serial_number for e in entries):
+        return []
+    rows: list[Sequence[RenderableType]] = [
+        (
+            e.device.name,
+            e.device.target or "–",
+            e.device.address,
+            Text("yes" if e.reachable else "NO", style="green" if e.reachable else "red"),
+            e.told + (f"; in use by {e.used_by}" if e.used_by else ""),
+        )
+        for e in entries
+    ]
+    columns = [("entry", False), ("target", False), ("address", False), ("reachable", False), ("", False)]
+    return [Text(""), listing(columns, rows, elastic=("address", ""))]
 
 
 def _absent(names: Sequence[Named]) -> list[RenderableType]:

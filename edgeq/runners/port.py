@@ -77,7 +77,8 @@ def open_port(name: str, baud: int, *, even_parity: bool = False, terminal_ready
             where=name,
             next_step="give a port such as /dev/ttyACM0 or socket://host:3333",
         ) from wrong
-    port.write_timeout = WRITE_TIMEOUT_S
+    if not name.lower().startswith("rfc2217://"):  # pyserial raises NotImplementedError when it opens one with it
+        port.write_timeout = WRITE_TIMEOUT_S
     if even_parity:
         port.parity = serial.PARITY_EVEN
     port.dtr = terminal_ready

@@ -186,7 +186,7 @@ def test_doctor_installs_only_what_it_knows(edgeq: Edgeq) -> None:
     said = edgeq("doctor", "--install", "caffe", "--json")
     assert said.code == 2 and "onnx, torch" in said.json["error"]["next_step"]
     frameworks = [f for f in edgeq("doctor", "--json").json["findings"] if f["area"] == "frameworks"]
-    assert [f["name"] for f in frameworks] == ["onnx", "torch"]
+    assert [f["name"] for f in frameworks] == ["onnx", "torch", "labgrid"]
 
 
 def test_preprocessing_is_checked_before_the_model_is_read(edgeq: Edgeq, tmp_path: Path) -> None:

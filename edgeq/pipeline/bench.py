@@ -1,0 +1,195 @@
+"""Several devices of a device file at once: each is locked, reached where it is, and given back whatever happens."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from edgeq.errors import EdgeqError, PortError, UsageError
+from edgeq.events import Event, Listener, Progress, silent
+from edgeq.runners import labgrid, locks
+from edgeq.runners.names import COORDINATOR, Named
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How devices are taken.
+
+    Attributes:
+        locks: the folder of the locks; the same for all who share the devices.
+        command: what others are told who wait for one.
+        wait_s: how long to wait for a device that is in use.
+        cache: where isolated environments (labgrid's) are.
+    """
+
+    locks: Path
+    command: str
+    wait_s: float = 0.0
+    cache: Path | None = None
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a device is reached now.
+
+    Attributes:
+        port: its console, a port or pyserial URL; "" = to be found by its USB id.
+        device: what `flash` takes as the device, "" any.
+        host: for SSH; adb: a phone's serial number.
+        sim: a virtual board.
+    """
+
+    port: str = ""
+    device: str = ""
+    host: str = ""
+    adb: str = ""
+    sim: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[T]):
+    """What became of one device's run: a result, or an error.
+
+    Attributes:
+        seconds: how long it took, waiting included.
+    """
+
+    device: Named
+    result: T | None
+    error: EdgeqError | None
+    seconds: float
+
+
+def keys_of_port(port: str) -> tuple[str, ...]:
+    """The same for a port, with the serial number of what it belongs to on USB."""
+    from edgeq import registry
+    from edgeq.runners.ports import present
+
+    here = present() if "://" not in port and registry.installed("serial") else ()
+    numbers = {f"usb:{p.serial_number.lower()}" for p in here if p.device == port and p.serial_number}
+    return (locks.key_of_port(port), *sorted(numbers))
+
+
+@contextmanager
+def reach(device: Named, rules: Rules, *, console: bool = True, listener: Listener = silent) -> Iterator[Way]:
+    """Hold a device for as long as the context lasts.
+
+    Args:
+        console: a device known by its serial number must have a serial port now; False for one that is to be flashed,
+            and for phones.
+
+    Raises:
+        PortError: it is in use, or has no console here.
+        MissingDependencyError, DeviceError: see `edgeq.runners.labgrid.acquired`.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(
+            locks.hold(rules.locks, locks.keys_of(device), rules.command, wait_s=rules.wait_s, listener=listener)
+        )
+        if device.place:
+            place = stack.enter_context(
+                labgrid.acquired(
+                    device.place,
+                    device.coordinator or COORDINATOR,
+                    rules.cache,
+                    wait_s=rules.wait_s,
+                    listener=listener,
+                )
+            )
+            yield Way(port=place.port, device=device.flash_id or place.port, host=place.host)
+        elif device.host or device.adb:
+            yield Way(host=device.host, adb=device.adb)
+        elif device.port or not device.serial_number:
+            sim = device.runner == "virtual" and not device.port
+            yield Way(port=device.port, device="" if sim else device.flash_id, sim=sim)
+        else:
+            yield Way(port=_console(device, console), device=device.flash_id, adb=device.serial_number)
+
+
+def _console(device: Named, needed: bool) -> str:
+    """The port of a device that is known by its serial number; "" where it has none and needs none."""
+    from edgeq.runners.ports import port_of
+
+    try:
+        return port_of(device.serial_number, device.name)
+    except PortError:
+        if needed:
+            raise
+        return ""
+
+
+def on_each(
+    devices: Sequence[Named], work: Callable[[Named, Listener], T], listener: Listener = silent
+) -> tuple[Outcome[T], ...]:
+    """Do the same on several devices at once. What fails on one leaves the others' results alone.
+
+    Args:
+        work: device and listener → result. It runs in a thread of its own; the listener's stages carry the device's
+            name. When this call is interrupted, the listener raises, so that each device is given back.
+
+    Returns:
+        In the order of `devices`.
+
+    Raises:
+        UsageError: a device twice.
+    """
+    twice = [d.name for i, d in enumerate(devices) if d.name in [e.name for e in devices[:i]]]
+    if twice:
+        raise UsageError(f"'{twice[0]}' is named twice", next_step="name each device once", name=twice[0])
+    stop = threading.Event()
+
+    def one(device: Named) -> Outcome[T]:
+        def tell(event: Event) -> None:
+            if stop.is_set():
+                raise _Stopped
+            prefix = f"{device.name}: "
+            if isinstance(event, Progress):
+                listener(replace(event, stage=prefix + event.stage))
+            else:
+                listener(replace(event, text=prefix + event.text))
+
+        started = time.monotonic()
+        error: EdgeqError | None
+        try:
+            return Outcome(device, work(device, tell), None, time.monotonic() - started)
+        except EdgeqError as failed:
+            error = failed
+        except _Stopped:
+            error = EdgeqError("interrupted", where=device.name)
+        except Exception as bug:  # the others' results are worth having
+            error = EdgeqError(
+                f"{type(bug).__name__}: {bug} (a bug of edgeq's)",
+                where=device.name,
+                next_step="please report it with the traceback in the JSON",
+                traceback=traceback.format_exc(),
+            )
+        return Outcome(device, None, error, time.monotonic() - started)
+
+    with ThreadPoolExecutor(max(1, len(devices))) as pool:
+        futures = [pool.submit(one, device) for device in devices]
+        try:
+            return tuple(future.result() for future in futures)
+        except BaseException:
+            stop.set()
+            raise
+
+
+class _Stopped(Exception):  # noqa: N818 - nothing went wrong
+    """The call was interrupted."""
+
+
+def exit_code(outcomes: Sequence[Outcome[T]], passed: Callable[[T], bool]) -> int:
+    """0: all is well; 1: some answer is no; else the code of what failed (5 where failures are of several kinds)."""
+    codes = {o.error.exit_code for o in outcomes if o.error is not None}
+    codes |= {int(not passed(o.result)) for o in outcomes if o.result is not None}
+    failures = codes - {0, 1}
+    return (failures.pop() if len(failures) == 1 else 5) if failures else max(codes, default=0)
