@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
 
 from edgeq.graph import DType, Graph, Op
-from edgeq.kernels import conv, dsp
+from edgeq.kernels import arithmetic, conv, dsp
 from edgeq.kernels.channels import Channels
-from edgeq.kernels.contract import Facts, Kernel, Lowering, Rule
+from edgeq.kernels.contract import Constant, Facts, Kernel, Lowering, Rule
 from edgeq.kernels.convolution import INT4, INT8, Parts, convolution_rules, lower_portable, pack_nibbles, parts
+from edgeq.kernels.high_word import SCALED, HighWord, high_word
 from edgeq.kernels.windows import Window
 
 
@@ -82,6 +83,19 @@ def scales_are_plain(graph: Graph, op: Op) -> Facts | None:
     return {"size": "above" if prepared.left else "near"}
 
 
+def rounds_once(graph: Graph, op: Op) -> Facts | None:
+    """It has no fused RELU with the zero point -128, or a channel's scale asks for both roundings of the reference."""
+    p = parts(graph, op)
+    clamped = p.act_min >= arithmetic.zero_point_of(p.out)
+    return None if clamped and high_word(_matrix(p)) is not None else {}
+
+
+def steps_are_short(graph: Graph, op: Op) -> Facts | None:
+    """Neighbouring outputs are {step} bytes apart, more than the 16 bits that the kernel keeps of that."""
+    step = _RingWalk.of(parts(graph, op).window).out_pixel
+    return None if step < 1 << 16 else {"step": step}
+
+
 def has_one_input_channel(graph: Graph, op: Op) -> Facts | None:
     """The input has {in_c} channels; with one, this would be a CONV_2D."""
     in_c = parts(graph, op).window.in_c
@@ -142,6 +156,87 @@ def _lower_3x3_dsp(graph: Graph, op: Op) -> Lowering:
     )
 
 
+@dataclass(frozen=True)
+class _RingWalk:
+    """How the 3x3 kernel with a ring goes through a plane, in bytes; `window` is as it is walked."""
+
+    window: Window
+    sideways: bool
+    in_pixel: int
+    in_row: int
+    out_pixel: int
+    out_row: int
+
+    @classmethod
+    def of(cls, window: Window) -> _RingWalk:
+        sideways = walks_sideways(window)
+        in_steps = (window.in_c, window.in_w * window.in_c)
+        out_steps = (window.out_c, window.out_w * window.out_c)
+        if sideways:
+            return cls(window.transposed(), True, *in_steps[::-1], *out_steps[::-1])
+        return cls(window, False, *in_steps, *out_steps)
+
+    @property
+    def pairs(self) -> int:
+        """Pairs of pixels that a row of outputs reads: two outputs a step at stride 1, one at stride 2, one before."""
+        out_w = self.window.out_w
+        return (dsp.round_up(out_w, 2) // 2 if self.window.stride_w == 1 else out_w) + 1
+
+    @property
+    def in_place(self) -> bool:
+        """Whether a row of outputs never falls on pixels that are still to be widened.
+
+        Going down, output row y lies on input rows up to y, all of which it has needed. Sideways that takes planes of
+        one size. Other channels have other bytes, since both tensors have as many channels.
+        """
+        w = self.window
+        return not self.sideways or (w.in_h, w.in_w) == (w.out_h, w.out_w)
+
+
+def _lower_3x3_relu_dsp(graph: Graph, op: Op) -> Lowering:
+    p = parts(graph, op)
+    found = high_word(_matrix(p))
+    assert found is not None
+    walk = _RingWalk.of(p.window)
+    w = walk.window
+    filters = np.where(found.fixed[:, None, None], 0, _matrix(p).weights.reshape(-1, 3, 3)).astype(np.int8)
+    packed = np.ascontiguousarray(filters.transpose(0, 2, 1) if walk.sideways else filters)
+    return Lowering.of_call(
+        arguments=("{in0}", "{out0}", "{scratch}"),
+        struct="edgeq_dsp_depthwise_params",
+        fields={
+            "window": w.initializer(),
+            "weights": "{const:weights}",
+            "scales": "{const:scales}",
+            "in_zero": str(arithmetic.zero_point_of(p.inp)),
+            "width": str(min(w.in_w, 2 * walk.pairs - w.pad_w)),
+            "pairs": str(walk.pairs),
+            "in_pixel": str(walk.in_pixel),
+            "in_row": str(walk.in_row),
+            "out_pixel": str(walk.out_pixel),
+            "out_row": str(walk.out_row),
+            "row": f"edgeq_dsp_depthwise_relu_row_{w.stride_w}",
+        },
+        constants=(
+            Constant("weights", "int8_t", packed.tobytes()),
+            Constant("scales", "int32_t", _ring_scales(found), "parameters"),
+        ),
+        scratch_bytes=_RING_PAIR_BYTES * walk.pairs,
+        in_place=(0,) if walk.in_place else (),
+        macs=macs(graph, op),
+    )
+
+
+_RING_PAIR_BYTES = 4 * 4 * 3
+
+
+def _ring_scales(found: HighWord) -> bytes:
+    """Multiplier and bias of each channel; the multiplier's sign bit says that its weights are little scaled."""
+    little = np.where(found.scaled == SCALED[0], 0, 1 << 31)
+    words = np.stack([found.multiplier | little, found.bias & 0xFFFFFFFF], axis=1)
+    return bytes(words.astype("<u4").tobytes())
+
+
 def _unpacked(lower: Callable[[Graph, Op], Lowering]) -> Callable[[Graph, Op], Lowering]:
     """The lowering with int4 weights: packed as they come, unpacked into scratch before the int8 kernel runs.
 
@@ -173,6 +268,25 @@ def walks_sideways(window: Window) -> bool:
 
 def _is_walkable(w: Window) -> bool:
     return w.stride_w in (1, 2) and w.pad_w <= 1 and w.pad_h <= 2 and w.stride_h <= 3
+
+
+def _relu_row(every: tuple[Rule, ...]) -> Kernel:
+    return Kernel(
+        symbol="edgeq_depthwise_3x3_relu_s8_dsp",
+        op="DEPTHWISE_CONV_2D",
+        types="int8",
+        max_version=6,
+        requires=("dsp",),
+        sources=(
+            "dsp/edgeq_dsp.h",
+            "dsp/edgeq_depthwise_dsp.h",
+            "dsp/depthwise_3x3_relu_s8_dsp.c",
+            "dsp/depthwise_3x3_relu_s8_dsp.S",
+        ),
+        rules=(*every, keeps_channels, is_plain_3x3, steps_are_short, rounds_once),
+        lower=_lower_3x3_relu_dsp,
+        why="3x3 with a fused RELU: rows widened once into a ring, 33 cycles for two outputs, one rounding; in place",
+    )
 
 
 def _rows(types: str, weights: tuple[DType, ...], width: dsp.Width, name: str, max_version: int) -> tuple[Kernel, ...]:
@@ -212,6 +326,7 @@ def _rows(types: str, weights: tuple[DType, ...], width: dsp.Width, name: str, m
             lower=_as_conv(width),
             why="over one input channel it is a CONV_2D",
         ),
+        *((_relu_row(every),) if weights == INT8 else ()),
         special(
             "depthwise_3x3",
             ("dsp/depthwise_3x3_s8_dsp.c", "dsp/depthwise_3x3_s8_dsp.S"),

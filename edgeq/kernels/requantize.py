@@ -80,6 +80,24 @@ def affine(channels: Channels) -> Affine | None:
 
     Also None where a total could reach 2**31 once shifted left, which the reference would wrap, or a sum 2**30.
     """
+    steps = thresholds(channels)
+    if steps is None:
+        return None
+    least, low, high, real = steps
+    found = _search(least, low, high, np.ldexp(real, 32 + FRACTION))
+    if found is None:
+        return None
+    return Affine(*found, np.maximum(abs(low), abs(high))[:, 0])
+
+
+def thresholds(channels: Channels) -> tuple[Integers, Integers, Integers, npt.NDArray[np.float64]] | None:
+    """Where each channel's output steps up, by sums without bias and zero points.
+
+    Returns:
+        (channels, 256): the least sum that gives at least -128, -127, ..., high + 1 where none does; (channels, 1)
+        each: the least and the greatest sum that it can have; (channels,): the factor by which a sum becomes an output.
+        None where a total could reach 2**31 once shifted left, which the reference would wrap, or a sum 2**30.
+    """
     count = channels.bias.size
     multipliers = channels.multipliers * (count if len(channels.multipliers) == 1 else 1)
     value = np.array([m.value for m in multipliers], np.int64)[:, None]
@@ -91,8 +109,7 @@ def affine(channels: Channels) -> Affine | None:
     low, high = totals[0][:, None] - offset, totals[1][:, None] - offset
     if np.any(np.maximum(abs(totals[0]), abs(totals[1])) >= (np.int64(1) << 31) >> np.maximum(shift[:, 0], 0)):
         return None
-    reach = np.maximum(abs(low), abs(high))[:, 0]
-    if np.any(reach >= _MOST_REACH):
+    if np.any(np.maximum(abs(low), abs(high)) >= _MOST_REACH):
         return None
 
     def output(sums: Integers) -> Integers:
@@ -100,11 +117,7 @@ def affine(channels: Channels) -> Affine | None:
             _requantized(sums + offset, value, shift) + channels.out_zero, channels.act_min, channels.act_max
         )
 
-    least = _least_sums(output, low, high)
-    found = _search(least, low, high, np.ldexp(value[:, 0].astype(np.float64), shift[:, 0] + 1 + FRACTION))
-    if found is None:
-        return None
-    return Affine(*found, reach)
+    return _least_sums(output, low, high), low, high, np.ldexp(value[:, 0].astype(np.float64), shift[:, 0] - 31)
 
 
 def _requantized(totals: Integers, value: Integers, shift: Integers) -> Integers:
