@@ -43,7 +43,7 @@ def board_sources(target: Target) -> dict[str, bytes]:
         raise UnsupportedError(
             f"there is no firmware for the {target.soc.title}",
             where=target.name,
-            next_step="use model.h, model.c and kernels/ of the build in a project of your own",
+            next_step=f"`edgeq export --format c --target {target.name}` makes a package for a project of your own",
             soc=target.soc.name,
         )
     levels = [boards / "common", *(boards / folder for folder in (*reversed(family.parents), family) if folder.parts)]

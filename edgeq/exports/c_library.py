@@ -13,4 +13,5 @@ def make(request: Request) -> Export:
     files = base_files(library, "include/", "src/") | example_files(library, "example/")
     files["Makefile"] = render("c/Makefile.j2", library)
     files["README.md"] = render("c/README.md.j2", library)
-    return made("c", "C library", library, files, "make check")
+    compiler = f"make CC=arm-none-eabi-gcc AR=arm-none-eabi-ar CFLAGS='-O2 {' '.join(library.core_flags)}'"
+    return made("c", "C library", library, files, compiler if library.needs else "make check")

@@ -14,6 +14,11 @@ def make(request: Request) -> Export:
     files["CMakeLists.txt"] = render("cmake/CMakeLists.txt.j2", library)
     files[f"cmake/{request.package.name}Config.cmake"] = render("cmake/Config.cmake.j2", library)
     files["README.md"] = render("cmake/README.md.j2", library)
+    alone = "cmake -B build && cmake --build build && ctest --test-dir build"
     return made(
-        "cmake", "CMake project", library, files, "cmake -B build && cmake --build build && ctest --test-dir build"
+        "cmake",
+        "CMake project",
+        library,
+        files,
+        f"add_subdirectory({request.package.name})" if library.needs else alone,
     )

@@ -18,12 +18,13 @@ _C_AND_CPP = """\
     signed sizeof static static_assert static_cast struct switch template this thread_local throw true try typedef
     typeid typename typeof union unsigned using virtual void volatile wchar_t while xor xor_eq"""
 """Of C23 and C++20."""
-_FILES = """\
+_TAKEN = """\
     arduino assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign stdarg
     stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string strings tgmath threads time uchar unistd wchar
-    wctype main sample kernels edgeq"""
-"""A header of this name would hide another, or be hidden: C11's, Arduino.h, and the files of an export."""
-_KEYWORDS, _HEADERS = frozenset(_C_AND_CPP.split()), frozenset(_FILES.split())
+    wctype main sample kernels edgeq
+    all test clean help install package app zephyr kernel"""
+"""Headers that this one would hide (C11's, Arduino.h, an export's own), and targets of make, CMake and Zephyr."""
+_WORDS = frozenset((_C_AND_CPP + "\n" + _TAKEN).split())
 
 
 def check_package(package: Package) -> None:
@@ -33,7 +34,11 @@ def check_package(package: Package) -> None:
         if not _NAME.fullmatch(name):
             why = "is no C identifier of 1 to 32 letters, digits and underscores that starts with a letter"
         else:
-            why = "is a word of C or C++" if name.lower() in _KEYWORDS else "is also the name of another header"
+            why = (
+                "is a word of C or C++"
+                if name.lower() in _C_AND_CPP.split()
+                else "is taken, by a header or by a build system"
+            )
         raise UsageError(f"the name '{name}' {why}", next_step=f"--name {_suggestion(name)}", name=name)
     if not _VERSION.fullmatch(package.version):
         raise UsageError(
@@ -49,7 +54,7 @@ def check_package(package: Package) -> None:
 
 def usable(name: str) -> bool:
     """Whether a package can be called so."""
-    return bool(_NAME.fullmatch(name)) and name.lower() not in _KEYWORDS | _HEADERS
+    return bool(_NAME.fullmatch(name)) and name.lower() not in _WORDS
 
 
 def default_name(model: str) -> str:

@@ -14,7 +14,7 @@ from edgeq.units import Provenance, format_bytes, short_bytes
 
 _KINDS: Mapping[Kind, str] = {"microcontroller": "MCU", "linux": "Linux", "phone": "phone"}
 _TRIED: Mapping[Tried, str] = {
-    "no": "none yet: use the generated model.c and kernels/ in a project of your own",
+    "no": "none yet: `edgeq export` makes a package for a project of your own",
     "built": "built by both compilers, not yet run anywhere",
     "qemu": "the very image runs in QEMU; not yet on silicon",
     "virtual": "the very image runs on the virtual board; not yet on silicon",

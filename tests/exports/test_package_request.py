@@ -17,7 +17,9 @@ from edgeq.errors import UnsupportedError, UsageError
 from edgeq.exports.naming import default_name, usable
 
 
-@pytest.mark.parametrize("name", ["2net", "a-b", "naïve", "_x", "int", "Class", "string", "sample", "a" * 33, "a b"])
+@pytest.mark.parametrize(
+    "name", ["2net", "a-b", "naïve", "_x", "int", "Class", "string", "sample", "test", "a" * 33, "a b"]
+)
 def test_names_that_a_compiler_would_stumble_over(name: str) -> None:
     with pytest.raises(UsageError) as caught:
         edgeq.export(export_networks.vision(), "c", name=name)

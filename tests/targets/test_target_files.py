@@ -221,7 +221,7 @@ def test_there_is_no_firmware_for_computers_and_phones(name: str, model: Graph, 
 def test_a_board_without_firmware_says_what_there_is(model: Graph) -> None:
     with pytest.raises(UnsupportedError, match="there is no firmware for the RA8D1") as caught:
         pipeline.build(pipeline.Model(b"", model), "ek-ra8d1")
-    assert "model.c" in caught.value.next_step
+    assert "edgeq export --format c --target ek-ra8d1" in caught.value.next_step
 
 
 def test_loading_one_target_reads_three_files(monkeypatch: pytest.MonkeyPatch) -> None:
