@@ -42,7 +42,7 @@ def test_a_chip_without_firmware_says_what_works(board: Target) -> None:
     bare = dataclasses.replace(board, soc=dataclasses.replace(board.soc, firmware=""))
     with pytest.raises(UnsupportedError, match="STM32L4R5ZI") as caught:
         firmware_files(bare, fake_manifest(board))
-    assert "model.c" in caught.value.next_step
+    assert "edgeq export --format c --target nucleo-l4r5zi" in caught.value.next_step
 
 
 def test_a_models_name_can_not_break_out_of_a_comment(board: Target) -> None:
