@@ -102,6 +102,15 @@ class DeviceDouble:
             if descriptor >= 0:
                 os.close(descriptor)
 
+    def unplug(self) -> None:
+        """The port goes away, at once."""
+        self._stop.set()
+        self._thread.join(5)
+        for descriptor in (self._master, self._slave):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._master = self._slave = -1
+
     def lose(self, position: int) -> None:
         """Lose the byte that comes in `position` bytes from now."""
         self._lost_byte = self._received + position

@@ -45,6 +45,15 @@ if TYPE_CHECKING:
     help="Of a nested model: bits of the weights, or all in one table  [default: 8]",
 )
 @context.sample_options
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(min=0),
+    default=15.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for a board that was unplugged; then the run goes on where it was.",
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the JSON report to this file too.")
 @click.option("--trace", is_flag=True, help="Show what goes over the wire on stderr.")
 @context.common
@@ -63,6 +72,7 @@ def command(
     samples: int,
     runs: int,
     seed: int,
+    timeout_s: float,
     output: Path | None,
     trace: bool,
     as_json: bool,
@@ -104,8 +114,18 @@ def command(
         _refuse_for_several(
             meter=bool(metering["meter"]), trace=trace, firmware=firmware is not None, precision=precision == "all"
         )
-        bits = int(precision or 0)
-        return _on_several(out, model, target, chosen, wait_s, {**more, "precision": bits}, wanted, hardware, output)
+        told = {**more, "precision": int(precision or 0), "timeout_s": timeout_s}
+        return _on_several(
+            out,
+            model,
+            target,
+            chosen,
+            wait_s,
+            told,
+            wanted,
+            hardware,
+            output,
+        )
     with ExitStack() as stack:
         listener = stack.enter_context(out.teller())
         board = bench.target_of(target, chosen[0] if chosen else None)
@@ -143,6 +163,7 @@ def command(
             firmware=firmware,
             **wanted,
             meter=plan,
+            timeout_s=timeout_s,
             cache=context.cache_folder(),
             trace=(lambda way, line: click.echo(f"{way} {line}", err=True)) if trace else None,
             listener=(lambda event: None) if trace else listener,
@@ -210,7 +231,7 @@ def _on_several(
     from edgeq.report.profile import profile_text
 
     read = pipeline.read_model(model)
-    precision = options.pop("precision")
+    precision, timeout_s = options.pop("precision"), options.pop("timeout_s")
 
     # click's context, which all of these read, isn't there in other threads
     how, boards = bench.rules(wait_s), {device.name: bench.target_of(target, device) for device in devices}
@@ -224,7 +245,7 @@ def _on_several(
             if on_board:
                 return pipeline.profile(
                     read, board, port=port, sim=sim, hardware=real, precision=precision, **wanted,
-                    cache=cache, listener=listener,
+                    cache=cache, timeout_s=timeout_s, listener=listener,
                 )  # fmt: skip
             (request,) = context.computer_requests(more, board, wanted["runs"], "", cache)
             rest = {key: wanted[key] for key in ("data", "samples", "seed")}

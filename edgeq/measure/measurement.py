@@ -113,6 +113,7 @@ class Measurement:
         build: which sources the device's firmware was made from; "" where it doesn't tell.
         layers: () where the firmware doesn't tell.
         notices: what a reader should know, one sentence each.
+        reconnections: how often the port went away in the midst, and came back.
         precision: bits of the weights that were used, of a model that has several precisions; 0 for one that has one.
         metered: energy by a meter in the supply, where there was one; it goes before the estimate.
     """
@@ -133,6 +134,7 @@ class Measurement:
     energy: Energy | None
     cycle_model: CycleModel | None = None
     notices: tuple[str, ...] = ()
+    reconnections: int = 0
     build: str = ""
     precision: int = 0
     metered: MeteredEnergy | None = None
@@ -179,6 +181,7 @@ class Measurement:
             "memory": self._memory_json(),
             "energy": self._energy_json(),
             "notices": list(self.notices),
+            "reconnections": self.reconnections,
         }
 
     def _energy_json(self) -> dict[str, object] | None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from statistics import median
 from types import MappingProxyType
 from typing import Any, Literal
@@ -14,15 +15,16 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeq.codegen.tree import Manifest, TensorInfo
-from edgeq.errors import DataError, DeviceError, NegativeResult, ProtocolError
+from edgeq.errors import DataError, DeviceError, NegativeResult
 from edgeq.events import Listener, Progress, silent
-from edgeq.measure import energy
-from edgeq.measure.answers import ATTEMPTS, DeviceInfo, StandardRun, check_model, no_reset
+from edgeq.measure import energy, steps
+from edgeq.measure.answers import DeviceInfo, StandardRun, check_model, no_reset
 from edgeq.measure.comparison import Comparison, real_values
 from edgeq.measure.energy.measurement import Meter, Plan
 from edgeq.measure.energy.meters import open_meter
 from edgeq.measure.forms import form_of, on_the_wire
 from edgeq.measure.inputs import Samples
+from edgeq.measure.link import Link
 from edgeq.measure.measurement import (
     CycleModel,
     Energy,
@@ -32,7 +34,6 @@ from edgeq.measure.measurement import (
     Validation,
 )
 from edgeq.measure.session import INFERENCE_TIMEOUT_S, RUNS_PER_COMMAND, Session
-from edgeq.measure.wire import Wire
 from edgeq.target import Target
 
 Array = npt.NDArray[Any]
@@ -69,6 +70,8 @@ class Setting:
         memory: from the build, where there was one.
         symbols: of the build: name → (address, size); a crash is told with the function it was in.
         plan: how energy is measured; None where there is no meter.
+        find: the port's name now, where it may come back under another one; None: it keeps its name.
+        reconnect_s: how long to wait for a port that went away; 0, not at all.
     """
 
     port: str
@@ -81,6 +84,8 @@ class Setting:
     inference_timeout_s: float = INFERENCE_TIMEOUT_S
     symbols: Mapping[str, tuple[int, int]] = field(default_factory=lambda: MappingProxyType({}))
     plan: Plan | None = None
+    find: Callable[[], str] | None = None
+    reconnect_s: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,14 +148,11 @@ def profile(
         with ExitStack() as stack:
             # The meter first: it may be what powers the board.
             meter = stack.enter_context(open_meter(setting.plan)) if setting.plan else None
-            wire = stack.enter_context(Wire.open(setting.port, setting.baud, trace))
-            session = Session(wire)
-            try:
-                measured = _converse(session, setting, subject, listener)
-                if meter is not None and setting.plan is not None:
-                    measured = _metered(measured, session, meter, setting.plan, setting, listener)
-            finally:
-                session.usual_speed(setting.baud)
+            find = setting.find or (lambda: setting.port)
+            link = stack.enter_context(Link(find, setting.baud, setting.reconnect_s, trace, listener))
+            measured = _converse(link, setting, subject, listener)
+            if meter is not None and setting.plan is not None:
+                measured = _metered(measured, link.session, meter, setting.plan, setting, listener)
     except DeviceError as failed:
         raise _located(failed, setting.symbols) from failed
     return measured
@@ -168,21 +170,23 @@ def _metered(
     return replace(measured, metered=energy.measure(plan, meter, latency_s, infer, measured.provenance, listener))
 
 
-def _converse(session: Session, setting: Setting, subject: Subject, listener: Listener) -> Measurement:
-    info = session.info()
+def _converse(link: Link, setting: Setting, subject: Subject, listener: Listener) -> Measurement:
+    info = link.identify()
     if info is None:
-        return _standard(session, setting, subject, listener)
+        return _standard(link, setting, subject, listener)
     manifest = subject.manifest
     check_model(info, manifest.model_sha256, manifest.model_name, subject.target.name)
     _check_ends(info, manifest)
     if len(subject.samples.arrays) * sum(info.inputs) >= _WORTH_SPEED_BYTES:
-        session.faster(info)
+        link.keep(lambda session: session.faster(info))
+        link.on_return(lambda session: session.faster(info))
     if subject.precision:
-        session.use_precision(subject.precision)
-    return _full(session, info, setting, subject, listener)
+        link.keep(lambda session: session.use_precision(subject.precision))
+        link.on_return(lambda session: session.use_precision(subject.precision))
+    return _full(link, info, setting, subject, listener)
 
 
-def _full(session: Session, info: DeviceInfo, setting: Setting, subject: Subject, listener: Listener) -> Measurement:
+def _full(link: Link, info: DeviceInfo, setting: Setting, subject: Subject, listener: Listener) -> Measurement:
     """With edgeq's own firmware: bytes, cycles, layers and stack."""
     samples, target = subject.samples, subject.target
     total = max(len(samples.arrays), setting.runs)
@@ -191,25 +195,32 @@ def _full(session: Session, info: DeviceInfo, setting: Setting, subject: Subject
     notices: list[str] = []
     comparison = Comparison(subject.manifest.outputs)
     if subject.reset is not None:
-        session.reset_state()
-        subject.reset()
+        link.keep(lambda session: steps.reset(session, subject))
+        link.on_return(lambda session: steps.reset(session, subject))
         notices.append("the model keeps a state between inferences: the samples are one sequence, from a reset on")
     for number, sample in enumerate(samples.arrays):
         listener(Progress("profile", number, total, "inferences", f"sample {number + 1}"))
-        ran, expected = _infer(session, info, setting, subject, sample)
+        with_layers = number < _LAYER_RUNS
+        one = partial(steps.one, info=info, setting=setting, subject=subject, sample=sample, with_layers=with_layers)
+        ran, expected, outputs, layers = link.keep(one)
+        link.holding = link.session
         cycles.append(ran)
-        comparison.add(number, _outputs(session, info), expected)
-        if number < _LAYER_RUNS:
-            layer_cycles.append(session.layers(info.layers))
+        comparison.add(number, outputs, expected)
+        layer_cycles += [layers] if with_layers else []
     while len(cycles) < total:
         listener(Progress("profile", len(cycles), total, "inferences"))
         more = min(total - len(cycles), RUNS_PER_COMMAND)
-        cycles += session.run(more, timeout_s=setting.inference_timeout_s)
-        if len(layer_cycles) < _LAYER_RUNS:
-            layer_cycles.append(session.layers(info.layers))
+        with_layers = len(layer_cycles) < _LAYER_RUNS
+        ran_again, layers = link.keep(partial(steps.more, link, info, setting, subject, more, with_layers))
+        cycles += ran_again
+        layer_cycles += [layers] if with_layers else []
+    stack_bytes = link.keep(partial(steps.stack_used, link, info, setting, subject))
     listener(Progress("profile", total, total, "inferences"))
-    if session.repaired:
-        notices.append(f"{session.repaired} times something was damaged on the line and sent again: look at the cable")
+    if link.reconnections:
+        times = "once" if link.reconnections == 1 else f"{link.reconnections} times"
+        notices.append(f"the port went away and came back {times}: what was cut off was done again; look at the cable")
+    if link.repaired:
+        notices.append(f"{link.repaired} times something was damaged on the line and sent again: look at the cable")
     if info.arena_bytes != subject.manifest.arena_bytes:
         notices.append(
             f"the firmware's arena is {info.arena_bytes:,} bytes, this edgeq's {subject.manifest.arena_bytes:,}: "
@@ -226,7 +237,7 @@ def _full(session: Session, info: DeviceInfo, setting: Setting, subject: Subject
             f"the firmware says {info.clock_hz:,} Hz, the target file {target.clock_hz:,} Hz; times use the former"
         )
     measured = _measurement(
-        session.device_name,
+        link.session.device_name,
         setting,
         subject,
         info.clock_hz,
@@ -236,14 +247,15 @@ def _full(session: Session, info: DeviceInfo, setting: Setting, subject: Subject
     return replace(
         measured,
         model_verified=True,
+        reconnections=link.reconnections,
         build=info.build,
         layers=_layer_times(subject.manifest, layer_cycles, notices),
-        memory=_memory(setting, subject.manifest, session.stack_used(), info.stack_bytes),
+        memory=_memory(setting, subject.manifest, stack_bytes, info.stack_bytes),
         notices=(*samples.notices, *notices),
     )
 
 
-def _standard(session: Session, setting: Setting, subject: Subject, listener: Listener) -> Measurement:
+def _standard(link: Link, setting: Setting, subject: Subject, listener: Listener) -> Measurement:
     """With somebody else's MLPerf Tiny firmware: time by its clock, and the results it prints."""
     samples, target = subject.samples, subject.target
     if subject.reset is not None:
@@ -252,12 +264,13 @@ def _standard(session: Session, setting: Setting, subject: Subject, listener: Li
     cycles: list[int] = []
     worst, differing, elements, first = 0.0, 0, 0, ""
     outputs, printed = subject.manifest.outputs, len(subject.manifest.outputs)
-    form = form_of(session.model_name())
+    form = form_of(link.keep(lambda session: session.model_name()))
     for number, sample in enumerate(samples.arrays):
         listener(Progress("profile", number, len(samples.arrays), "samples"))
         every = [real_values(a, o).ravel() for a, o in zip(subject.reference(sample), outputs, strict=True)]
         data = on_the_wire(sample, subject.manifest.inputs, form)
-        run, expected, printed = _infer_standard(session, setting, data, every, each)
+        one = partial(_infer_standard, setting=setting, data=data, outputs=every, count=each)
+        run, expected, printed = link.keep(one)
         cycles.append(round(run.elapsed_us * 1e-6 / run.inferences * target.clock_hz))
         gaps = np.abs(np.asarray(run.results) - expected)
         wrong = ~(gaps <= _PRINTED_TOLERANCE)  # a device that prints nan is wrong too
@@ -276,9 +289,10 @@ def _standard(session: Session, setting: Setting, subject: Subject, listener: Li
         "printed results",
         first,
     )
-    measured = _measurement(session.device_name, setting, subject, target.clock_hz, tuple(cycles), validation)
+    measured = _measurement(link.session.device_name, setting, subject, target.clock_hz, tuple(cycles), validation)
     return replace(
         measured,
+        reconnections=link.reconnections,
         notices=(
             *samples.notices,
             "this firmware has no edgeq command: the model's hash could not be checked, cycles are its "
@@ -388,34 +402,6 @@ def estimate_energy(target: Target, seconds: float, clock_hz: int) -> Energy | N
     if power is None or power.clock_hz != clock_hz:
         return None
     return Energy(power.active_mw * seconds * 1000.0, power.active_mw, power.tolerance_percent, power.source)
-
-
-def _infer(
-    session: Session, info: DeviceInfo, setting: Setting, subject: Subject, sample: Sequence[Array]
-) -> tuple[int, list[Array]]:
-    """One sample's inference: its cycles, and the reference's outputs.
-
-    Where the answer was damaged the device may have run once more than it was believed to. A model with a state then
-    starts a new sequence, on both sides.
-    """
-    session.load(on_the_wire(sample, subject.manifest.inputs, info.input_form))
-    for _ in range(ATTEMPTS):
-        expected = [np.asarray(a) for a in subject.reference(sample)]
-        repaired = session.repaired
-        (cycles,) = session.run(1, timeout_s=setting.inference_timeout_s)
-        if subject.reset is None or session.repaired == repaired:
-            return cycles, expected
-        session.reset_state()
-        subject.reset()
-    raise ProtocolError(
-        f"the answer to each of {ATTEMPTS} inferences was damaged, and the model's state is unknown after that",
-        where=setting.port,
-        next_step="look at the cable, or try a slower line",
-    )
-
-
-def _outputs(session: Session, info: DeviceInfo) -> list[bytes]:
-    return [session.output(i, size) for i, size in enumerate(info.outputs)]
 
 
 def _layer_times(manifest: Manifest, runs: Sequence[tuple[int, ...]], notices: list[str]) -> tuple[LayerTime, ...]:

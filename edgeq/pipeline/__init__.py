@@ -379,6 +379,7 @@ def profile(
     seed: int = 0,
     precision: int = 0,
     meter: Plan | None = None,
+    timeout_s: float = 15.0,
     cache: Path | None = None,
     trace: Trace | None = None,
     listener: Listener = silent,
@@ -397,6 +398,7 @@ def profile(
         runs: inferences to time; 0 for one per sample.
         precision: bits of the weights, of a model that has several precisions; 0 for its first, 8.
         meter: measure energy with it; see `edgeq.measure.energy`.
+        timeout_s: how long a port that went away is waited for, before the run is given up.
 
     Raises:
         UsageError: neither port nor sim, or both; a remote port without `hardware`; a virtual board called hardware.
@@ -434,7 +436,8 @@ def profile(
         port = ports.console_of(board, ports.present()).device
     called = provenance(port, hardware)
     setting = _Setting(port, called, board.board.title if called == "measured" else "", None)
-    return _measure(setting, read, board, firmware, (data, samples, runs, seed, precision), trace, listener, meter)
+    wanted = (data, samples, runs, seed, precision)
+    return _measure(setting, read, board, firmware, wanted, trace, listener, meter, timeout_s)
 
 
 def deploy(
@@ -542,11 +545,13 @@ def _measure(
     trace: Trace | None,
     listener: Listener,
     plan: Plan | None = None,
+    reconnect_s: float = 0.0,
 ) -> Measurement:
     from edgeq.measure import built, inputs
     from edgeq.measure import profile as room
     from edgeq.measure.measurement import CycleModel
     from edgeq.reference import Reference
+    from edgeq.runners import ports
 
     sha256 = model.graph.sha256
     if firmware is None:
@@ -576,6 +581,8 @@ def _measure(
             memory=known.memory,
             symbols=known.symbols,
             plan=plan,
+            find=None if setting.board else ports.follow(setting.port),
+            reconnect_s=reconnect_s,
         ),
         room.Subject(
             known.manifest,

@@ -94,6 +94,35 @@ def port_of(serial_number: str, name: str, look: Callable[[], tuple[SerialPort, 
     )
 
 
+def follow(port: str, look: Callable[[], tuple[SerialPort, ...]] = present) -> Callable[[], str]:
+    """Gives a port's name whenever it is asked: where the port is on USB, that of the same device's same port.
+
+    The function that is returned raises PortError while it isn't there. What isn't on USB keeps its name.
+    """
+
+    def of_device(number: str) -> list[str]:
+        return [p.device for p in look() if p.serial_number == number]
+
+    here = [p for p in (look() if "://" not in port else ()) if p.device == port and p.serial_number]
+    if not here:
+        return lambda: port
+    number = here[0].serial_number
+    place = of_device(number).index(port)
+
+    def now() -> str:
+        found = of_device(number)
+        if place < len(found):
+            return found[place]
+        raise PortError(
+            "it isn't plugged in",
+            where=f"{port} (serial number {number})",
+            next_step="plug it in again",
+            reason="absent",
+        )
+
+    return now
+
+
 def wait_for_console(
     target: Target,
     serial_number: str = "",
