@@ -81,6 +81,7 @@ RUNNERS: Mapping[str, Row] = {
 
 CYCLE_MODELS: Mapping[str, Row] = {
     "cortex-m4": Row("edgeq.simulator.cycles.cortex_m4:MODEL", "simulate", ("capstone",), "Arm Cortex-M4"),
+    "cortex-m0plus": Row("edgeq.simulator.cycles.cortex_m0plus:MODEL", "simulate", ("capstone",), "Arm Cortex-M0+"),
 }
 
 _DEVICES = "edgeq.simulator.peripherals"
@@ -92,6 +93,12 @@ PERIPHERALS: Mapping[str, Row] = {
     "stm32l4-flash": Row(f"{_DEVICES}.stm32l4_flash:Flash", summary="flash controller of the STM32L4+"),
     "stm32-lpuart": Row(f"{_DEVICES}.stm32_lpuart:Lpuart", summary="LPUART and USART with FIFO of the newer STM32"),
     "stm32-timer": Row(f"{_DEVICES}.stm32_timer:Timer", summary="timers of the STM32 on the first peripheral bus"),
+    "rp2-block": Row(f"{_DEVICES}.rp2:Block", summary="registers of the RP2040 with their set and clear aliases"),
+    "rp2-system": Row(f"{_DEVICES}.rp2_system:System", summary="clocks, resets, crystal and PLLs of the RP2040"),
+    "rp2-timer": Row(f"{_DEVICES}.rp2:MicrosecondTimer", summary="microsecond timer and watchdog ticks of the RP2040"),
+    "rp2-sio": Row(f"{_DEVICES}.rp2:Sio", summary="single-cycle I/O of the RP2040: its pins"),
+    "rp2-ssi": Row(f"{_DEVICES}.rp2_flash:Ssi", summary="the RP2040's serial interface to its flash"),
+    "pl011": Row(f"{_DEVICES}.pl011:Pl011", summary="Arm PrimeCell UART"),
     "stm32-gpio": Row(f"{_DEVICES}.stm32_gpio:Gpio", summary="ports of the STM32, one behind the other"),
 }
 

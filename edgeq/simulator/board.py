@@ -9,6 +9,7 @@ from pathlib import Path
 from edgeq import registry
 from edgeq.errors import InputFileError, TargetFileError
 from edgeq.events import Listener, silent
+from edgeq.simulator import boot
 from edgeq.simulator import nvic as n
 from edgeq.simulator.bus import Bus, earliest
 from edgeq.simulator.cycles.block import CycleModel
@@ -130,7 +131,7 @@ class VirtualBoard:
             raise TargetFileError("the console's model can't be fed", where=str(self.target.path))
         self._console = console
         self._processor = Processor(
-            self._engine, self._nvic, self._private, self._bus, self.symbols, self._ram, self.model
+            self._engine, self._nvic, self._private, self._bus, self.symbols, self._ram, self.model, self._boot
         )
 
     def close(self) -> None:
@@ -201,6 +202,21 @@ class VirtualBoard:
         """As the reset button: RAM and flash keep their contents."""
         self._engine.code_changed()
         self._processor.reset(self._vectors)
+
+    def _boot(self) -> int | None:
+        """What a boot ROM that looks at the image does before it starts it; the address that it goes to."""
+        stage = self.target.soc.second_stage
+        if stage is None:
+            return None
+        code = self.read_back(0, boot.SECOND_STAGE_BYTES)
+        if not boot.second_stage_is_sound(code):
+            raise BoardFault(
+                self._processor.facts(
+                    "second-stage", "the boot ROM finds no second stage with a right CRC in the flash"
+                )
+            )
+        self._engine.uc.mem_write(stage.load_address, code)
+        return stage.load_address
 
     def run(
         self,

@@ -87,6 +87,7 @@ _SETTINGS = (
     "data_hit_cycles",
     "slow_read_cycles",
     "status_register",
+    "ways",
 )
 
 
@@ -200,6 +201,7 @@ class Engine:
             instruction_lines=timing.instruction_cache_lines if timing else 0,
             data_lines=timing.data_cache_lines if timing else 0,
             data_hit_cycles=timing.data_hit_cycles if timing else 0,
+            ways=timing.ways if timing else 0,
             unaligned_branch_cycles=self.model.unaligned_branch_cycles,
             uc=self.uc._uch.value,
             emulator_stop=ctypes.cast(uclib.uc_emu_stop, ctypes.c_void_p).value,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from unicorn import UcError, arm_const
 
@@ -36,9 +36,11 @@ class Processor:
         symbols: Symbols,
         ram: Sequence[Memory],
         model: CycleModel,
+        boot: Callable[[], int | None],
     ) -> None:
+        """boot: what a boot ROM does after a reset; where it starts the core, None = at the vector table's entry."""
         self._engine, self._nvic, self._private, self._bus = engine, nvic, private, bus
-        self._symbols, self._ram, self._model = symbols, ram, model
+        self._symbols, self._ram, self._model, self._boot = symbols, ram, model, boot
         self._exceptions = ExceptionUnit(engine, nvic)
         self._pc = 0
         self._vectors = 0
@@ -60,6 +62,8 @@ class Processor:
         stack, entry = (int.from_bytes(self._engine.uc.mem_read(vectors + i, 4), "little") for i in (0, 4))
         self._exceptions.reset(stack)
         self._pc = entry & ~1
+        start = self._boot()
+        self._pc = self._pc if start is None else start
 
     def run_until(self, end: int) -> None:
         """Run to the cycle `end`, or until the core sleeps.

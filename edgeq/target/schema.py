@@ -42,8 +42,8 @@ class Core:
         name: the file's name; socs refer to it.
         title: as people write it.
         architecture: Arm's name of it, such as "armv7e-m".
-        isa: features that kernels ask for: "thumb", "thumb2", "dsp", "fpu", "mve"; "neon", "dotprod", "i8mm" on
-            application cores.
+        isa: features that kernels ask for: "thumb", "thumb2", "dsp", "fpu", "mve"; "armv6-m" on cores that have no
+            more than that; "neon", "dotprod", "i8mm" on application cores.
         compiler: how the toolchains name it.
         source: the document that says so.
         cycle_model: name of the simulator's cycle model for it, "" if there is none.
@@ -145,6 +145,8 @@ class FlashTiming:
         source: the document.
         data_hit_cycles: extra cycles of a data read that the data cache answers; the piece of `read_bytes` that was
             read last answers without.
+        ways: of one cache for instructions and data together, whose lines `instruction_cache_lines` counts; 0 = two
+            caches, each of which may hold any line.
     """
 
     wait_states: tuple[WaitStates, ...]
@@ -155,6 +157,7 @@ class FlashTiming:
     prefetch: bool
     source: str
     data_hit_cycles: int = 0
+    ways: int = 0
 
     def at(self, clock_hz: int) -> int:
         """Wait states at a clock.
@@ -166,6 +169,19 @@ class FlashTiming:
             if clock_hz <= row.max_clock_hz:
                 return row.wait_states
         raise TargetFileError(f"no wait states are given for {clock_hz} Hz", where="flash_timing")
+
+
+@dataclass(frozen=True)
+class SecondStage:
+    """A boot ROM that copies the start of the image to RAM, checks it and starts it there.
+
+    Attributes:
+        load_address: where in RAM.
+        source: the document.
+    """
+
+    load_address: int
+    source: str
 
 
 @dataclass(frozen=True)
@@ -262,6 +278,7 @@ class Soc:
         pyocd_pack: the CMSIS-Pack that teaches pyOCD the part, "" if it is built in.
         flash_timing: the embedded flash, for wait states and the cycle model.
         slow_reads: RAM that is slower than the rest.
+        second_stage: how the boot ROM starts the image; none = at its vector table.
         peripheral: blocks of registers: the console's, and those of the virtual board.
     """
 
@@ -280,6 +297,7 @@ class Soc:
     pyocd_pack: str = ""
     flash_timing: FlashTiming | None = None
     slow_reads: SlowReads | None = None
+    second_stage: SecondStage | None = None
     peripheral: tuple[Peripheral, ...] = ()
 
 

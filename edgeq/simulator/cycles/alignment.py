@@ -17,6 +17,7 @@ from edgeq.simulator.cycles.block import AlignmentCheck
 
 _WORDS = frozenset((a.ARM_INS_LDR, a.ARM_INS_LDRT))
 _HALVES = frozenset((a.ARM_INS_LDRH, a.ARM_INS_LDRSH, a.ARM_INS_LDRHT, a.ARM_INS_LDRSHT))
+_ALL_WORDS, _ALL_HALVES = _WORDS | {a.ARM_INS_STR}, _HALVES | {a.ARM_INS_STRH}
 _STRICT = frozenset((a.ARM_INS_LDRD, a.ARM_INS_STRD, a.ARM_INS_VLDR, a.ARM_INS_VSTR, a.ARM_INS_LDREX, a.ARM_INS_STREX))
 _STRICT_MULTIPLE = frozenset(
     (a.ARM_INS_LDM, a.ARM_INS_LDMDB, a.ARM_INS_STM, a.ARM_INS_STMDB, a.ARM_INS_VLDMIA, a.ARM_INS_VLDMDB,
@@ -41,9 +42,14 @@ class _Place:
 
 
 class AlignmentTracker:
-    """Follows registers through a block."""
+    """Follows registers through a block.
 
-    def __init__(self) -> None:
+    Args:
+        strict: the core has no unaligned access at all (Armv6-M ARM, DDI 0419, A3.2).
+    """
+
+    def __init__(self, *, strict: bool = False) -> None:
+        self._strict = strict
         self._places: dict[int, _Place | None] = {}
         self._extra: dict[int, list[int]] = {}
         self._traps: dict[int, int] = {}
@@ -78,7 +84,12 @@ class AlignmentTracker:
         if place is None or place.origin == a.ARM_REG_SP:
             return
         shift = place.offset + offset
-        if insn.id in _WORDS or insn.id in _HALVES:
+        size = 4 if insn.id in _ALL_WORDS else 2 if insn.id in _ALL_HALVES else 0
+        if self._strict and size:
+            for value in range(4):
+                if (value + shift) % size:
+                    self._traps[place.origin] = self._traps.get(place.origin, 0) | 1 << value
+        elif insn.id in _WORDS or insn.id in _HALVES:
             table = _WORD_EXTRA if insn.id in _WORDS else _HALF_EXTRA
             extra = self._extra.setdefault(place.origin, [0, 0, 0, 0])
             for value in range(4):

@@ -84,6 +84,7 @@ typedef struct {
     uint32_t data_hit_cycles;    /* of a data read from the cache, not from the unit read last */
     uint32_t slow_read_cycles;   /* of a read from the slow part of the RAM */
     uint32_t status_register;    /* the emulator's number of xPSR */
+    uint32_t ways;               /* of one cache for everything; 0 = two caches, any line anywhere */
     void *uc;
     int (*emulator_stop)(void *uc);
     int (*read_register)(void *uc, int number, void *value);
@@ -94,6 +95,8 @@ typedef struct {
 typedef struct {
     public_state p;
     cache instructions, data;
+    uint32_t *tags;              /* of the one cache: [set][way], the way used last first: unit + 1, 0 = empty */
+    uint32_t set_mask;
     uint64_t tick;               /* order of cache use */
     uint64_t flash_free;         /* when the flash can start its next access */
     uint32_t prefetch_unit;      /* what the prefetch buffer holds or is being filled with */
@@ -128,7 +131,9 @@ static void empty_cache(cache *c) {
 
 /* Makes the state; the caller has filled in the public part. NULL when there is no memory or a figure is absurd. */
 core *edgeq_new(const public_state *setup) {
-    if (setup->instruction_lines > MAX_LINES || setup->data_lines > MAX_LINES) return NULL;
+    uint32_t own_lines = setup->ways ? 0 : setup->instruction_lines;
+    if (own_lines > MAX_LINES || setup->data_lines > MAX_LINES) return NULL;
+    if (setup->ways && setup->line_shift != setup->unit_shift) return NULL;
     if (setup->line_shift < setup->unit_shift || setup->line_shift - setup->unit_shift > 4) return NULL;
     core *c = calloc(1, sizeof *c);
     if (!c) return NULL;
@@ -141,8 +146,13 @@ core *edgeq_new(const public_state *setup) {
     c->blocks = calloc(c->block_room, sizeof *c->blocks);
     c->table = calloc(c->table_mask + 1u, sizeof *c->table);
     c->unit_cycles = calloc(c->unit_room, sizeof *c->unit_cycles);
-    bool made = make_cache(&c->instructions, setup->instruction_lines, flash_lines);
+    bool made = make_cache(&c->instructions, own_lines, flash_lines);
     made = make_cache(&c->data, setup->data_lines, flash_lines) && made;
+    if (setup->ways) {
+        c->set_mask = setup->instruction_lines / setup->ways - 1; /* sets are a power of two */
+        c->tags = calloc(setup->instruction_lines, sizeof *c->tags);
+        made = made && c->tags;
+    }
     if (!made || !c->blocks || !c->table || !c->unit_cycles) return NULL;
     return c;
 }
@@ -150,6 +160,7 @@ core *edgeq_new(const public_state *setup) {
 void edgeq_free(core *c) {
     free(c->instructions.slot);
     free(c->data.slot);
+    free(c->tags);
     free(c->blocks);
     free(c->table);
     free(c->unit_cycles);
@@ -161,6 +172,7 @@ void edgeq_free(core *c) {
 void edgeq_empty_caches(core *c) {
     empty_cache(&c->instructions);
     empty_cache(&c->data);
+    if (c->tags) memset(c->tags, 0, c->p.instruction_lines * sizeof *c->tags);
     c->prefetch_unit = NO_UNIT;
     c->flash_free = 0;
 }
@@ -281,9 +293,28 @@ static void prefetch(core *c, uint32_t unit, uint64_t now) {
     c->flash_free = c->prefetch_ready;
 }
 
+/* A read of a unit through the one cache; whether it was there. The least recently used way is replaced. */
+static bool read_shared(core *c, uint32_t unit) {
+    uint32_t *set = c->tags + (unit & c->set_mask) * c->p.ways, way = 0;
+    while (way < c->p.ways && set[way] != unit + 1) way++;
+    bool hit = way < c->p.ways;
+    for (uint32_t i = hit ? way : c->p.ways - 1; i > 0; i--) set[i] = set[i - 1];
+    set[0] = unit + 1;
+    return hit;
+}
+
 /* The core needs instructions from this unit of flash: adds the cycles it has to wait. */
 static void fetch(core *c, uint32_t unit) {
     cache *k = &c->instructions;
+    if (c->tags) {
+        bool hit = read_shared(c, unit);
+        uint32_t stall = hit ? 0 : c->p.wait_states;
+        c->p.instruction_hits += hit;
+        c->p.instruction_misses += !hit;
+        c->p.fetch_stalls += stall;
+        c->p.cycles += stall;
+        return;
+    }
     if (unit == k->current) return;
     k->current = unit;
     bool cached = c->p.instruction_cache_on && k->line_count;
@@ -391,6 +422,15 @@ void edgeq_on_read(void *uc, int type, uint64_t address64, int size, int64_t val
     if (c->p.wait_states == 0) return;
     cache *k = &c->data;
     uint32_t unit = offset >> c->p.unit_shift;
+    if (c->tags) {
+        bool hit = read_shared(c, unit);
+        uint32_t stall = hit ? 0 : c->p.wait_states;
+        c->p.data_hits += hit;
+        c->p.data_misses += !hit;
+        c->p.data_stalls += stall;
+        c->p.cycles += stall;
+        return;
+    }
     if (unit == k->current) return;
     k->current = unit;
     bool cached = c->p.data_cache_on && k->line_count;
