@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from edgeq.graph import DType, Graph, Op
-from edgeq.kernels import arithmetic, rules
+from edgeq.kernels import arithmetic, overlaps, rules
 from edgeq.kernels.arithmetic import Multiplier, quantize_multiplier, scale_of, zero_point_of
 from edgeq.kernels.contract import Constant, Facts, Kernel, Lowering, Rule
 from edgeq.kernels.elementwise import broadcast_strides, merged, scale_initializer, shapes_broadcast
@@ -31,9 +31,13 @@ def numbers(values: tuple[int, ...]) -> str:
 
 
 def lower_broadcast(
-    graph: Graph, op: Op, struct: str, fields: Mapping[str, str], *, symbol: str = "", in_place: bool = True
+    graph: Graph, op: Op, struct: str, fields: Mapping[str, str], *, symbol: str = "", one_pass: bool = True
 ) -> Lowering:
-    """The call of a kernel made with EDGEQ_BROADCAST."""
+    """The call of a kernel made with EDGEQ_BROADCAST.
+
+    Args:
+        one_pass: whether it reads operands only for the elements that it writes next, so that they may overlap.
+    """
     a, b, out = graph.input_of(op, 0), graph.input_of(op, 1), graph.output_of(op)
     assert a is not None and b is not None
     sizes, (stride0, stride1) = merged(
@@ -41,17 +45,13 @@ def lower_broadcast(
     )
     first, first_constants = operand(a, 0)
     second, second_constants = operand(b, 1)
-    shared = tuple(
-        i
-        for i, t in enumerate((a, b))
-        if in_place and not t.is_constant and t.shape == out.shape and t.dtype.bits == out.dtype.bits
-    )
+    overlap = {i: overlaps.broadcast(t, out) for i, t in enumerate((a, b)) if one_pass and not t.is_constant}
     return Lowering.of_call(
         arguments=(first, second, "{out0}"),
         struct=struct,
         fields={"size": numbers(sizes), "stride0": numbers(stride0), "stride1": numbers(stride1), **fields},
         constants=(*first_constants, *second_constants),
-        in_place=shared,
+        overlap=overlap,
         symbol=symbol,
     )
 
@@ -170,10 +170,10 @@ def _row(
     fields: Fields,
     *more: Rule,
     exact: str = "",
-    in_place: bool = True,
+    one_pass: bool = True,
 ) -> Kernel:
     def lower(graph: Graph, op: Op) -> Lowering:
-        return lower_broadcast(graph, op, struct, fields(graph, op), in_place=in_place)
+        return lower_broadcast(graph, op, struct, fields(graph, op), one_pass=one_pass)
 
     return Kernel(
         symbol=symbol,
@@ -238,7 +238,7 @@ def _comparisons() -> tuple[Kernel, ...]:
 
 def _lower_not(graph: Graph, op: Op) -> Lowering:
     count = str(graph.output_of(op).elements)
-    return Lowering.of_call(("{in0}", "{out0}"), "edgeq_not_params", {"count": count}, in_place=(0,))
+    return Lowering.of_call(("{in0}", "{out0}"), "edgeq_not_params", {"count": count}, overlap={0: 0})
 
 
 def _lower_select(graph: Graph, op: Op) -> Lowering:

@@ -75,10 +75,13 @@ class Lowering:
 
     Attributes:
         scratch_bytes: arena bytes needed only while the kernel runs.
-        overlap: how the (first) output's memory may overlap that of an input: input position → distance in bytes, D.
-            The kernel computes the same wherever the input begins D or more bytes behind the output's first byte
-            (or -D or fewer before it, where D is negative). 0: in place. It may do so with several inputs at once.
-            Positions that aren't named must lie apart.
+        overlap: how far an input may lie over the (first) output: input position → distance in bytes, D. The kernel
+            computes the same wherever that input begins D *or more* bytes behind the output's first byte (D < 0: up
+            to -D bytes before it). It walks forward: before it writes the output's byte n, it has read the input
+            below byte n + 1 - D for the last time. 0: in place. It may do so with several inputs at once; an input
+            that it reads at several positions takes the largest D. Positions that aren't named share no byte with
+            the output; further outputs and scratch share none with any input. `kernels.overlaps` derives D from
+            geometry.
         alias: the output is the first input's memory, unchanged: no call at all.
         macs: multiply-accumulates, as the field counts them (padding included).
     """

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeq.graph import DType, Graph, Op, Tensor
-from edgeq.kernels import arithmetic, rules, windows
+from edgeq.kernels import arithmetic, overlaps, rules, windows
 from edgeq.kernels.arithmetic import Multiplier
 from edgeq.kernels.channels import Channels
 from edgeq.kernels.contract import Constant, Facts, Lowering, Rule
@@ -91,6 +91,7 @@ def lower_portable(graph: Graph, op: Op, group: int, macs: int) -> Lowering:
             Constant("bias", "int32_t", p.bias.astype("<i4").tobytes()),
             Constant("scales", "int32_t", scale_pairs(p.multipliers), "parameters"),
         ),
+        overlap={0: overlaps.windows(p.window)},
         macs=macs,
     )
 

@@ -9,7 +9,7 @@ from math import prod
 import numpy as np
 
 from edgeq.graph import DType, Graph, Op
-from edgeq.kernels import arithmetic, rules, wide, windows
+from edgeq.kernels import arithmetic, overlaps, rules, wide, windows
 from edgeq.kernels.arithmetic import Multiplier
 from edgeq.kernels.contract import Facts, Kernel, Lowering, Rule
 from edgeq.kernels.operands import operand
@@ -76,7 +76,7 @@ def _lower(graph: Graph, op: Op, scales: tuple[Multiplier, Multiplier, Multiplie
     )
     first, first_constants = operand(a, 0)
     second, second_constants = operand(b, 1)
-    in_place = tuple(i for i, t in enumerate((a, b)) if not t.is_constant and t.shape == out.shape)
+    overlap = {i: overlaps.broadcast(t, out) for i, t in enumerate((a, b)) if not t.is_constant}
     return Lowering.of_call(
         arguments=(first, second, "{out0}"),
         struct="edgeq_binary_params",
@@ -94,7 +94,7 @@ def _lower(graph: Graph, op: Op, scales: tuple[Multiplier, Multiplier, Multiplie
             **windows.activation_fields(op, out),
         },
         constants=(*first_constants, *second_constants),
-        in_place=in_place,
+        overlap=overlap,
     )
 
 

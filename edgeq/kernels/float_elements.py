@@ -41,7 +41,7 @@ def _lower_unary(limits: tuple[float, float]) -> Callable[[Graph, Op], Lowering]
     def lower(graph: Graph, op: Op) -> Lowering:
         low, high = (float(alpha_of(op)), 0.0) if op.kind == "LEAKY_RELU" else limits
         fields = {"count": str(graph.output_of(op).elements), "low": literal(low), "high": literal(high)}
-        return Lowering.of_call(("{in0}", "{out0}"), "edgeq_unary_f32_params", fields, in_place=(0,))
+        return Lowering.of_call(("{in0}", "{out0}"), "edgeq_unary_f32_params", fields, overlap={0: 0})
 
     return lower
 
@@ -106,7 +106,7 @@ def _cast(symbol: str, source: str, inputs: tuple[DType, ...], outputs: tuple[DT
 
 def _lower_add_n(graph: Graph, op: Op) -> Lowering:
     """One addition after another into the output."""
-    first = lower_broadcast(graph, op, f"edgeq_{_struct(graph, op)}_params", _limits(graph, op), in_place=False)
+    first = lower_broadcast(graph, op, f"edgeq_{_struct(graph, op)}_params", _limits(graph, op), one_pass=False)
     calls = list(first.calls)
     constants = list(first.constants)
     for position in range(2, len(op.inputs)):

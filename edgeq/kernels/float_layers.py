@@ -155,7 +155,7 @@ def _lower_rows(graph: Graph, op: Op) -> Lowering:
     assert inp is not None
     depth = inp.shape[-1]
     fields = {"rows": str(inp.elements // depth), "depth": str(depth), "beta": literal(beta_of(op))}
-    return Lowering.of_call(("{in0}", "{out0}"), "edgeq_softmax_f32_params", fields, in_place=(0,))
+    return Lowering.of_call(("{in0}", "{out0}"), "edgeq_softmax_f32_params", fields, overlap={0: 0})
 
 
 def _lower_sum(graph: Graph, op: Op) -> Lowering:

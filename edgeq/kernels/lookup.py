@@ -149,7 +149,7 @@ def lower_table(table: list[int], count: int) -> Lowering:
         struct="edgeq_lookup_s8_params",
         fields={"count": str(count), "table": "{const:table}"},
         constants=(Constant("table", "int8_t", np.array(table, np.int8).tobytes(), "parameters"),),
-        in_place=(0,),
+        overlap={0: 0},
     )
 
 

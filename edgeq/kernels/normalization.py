@@ -67,7 +67,7 @@ def _lower_l2(graph: Graph, op: Op) -> Lowering:
     inp = graph.input_of(op, 0)
     assert inp is not None
     fields = {**_rows(graph, op), "in_zero": str(arithmetic.zero_point_of(inp))}
-    return Lowering.of_call(("{in0}", "{out0}"), "edgeq_l2_normalization_params", fields, in_place=(0,))
+    return Lowering.of_call(("{in0}", "{out0}"), "edgeq_l2_normalization_params", fields, overlap={0: 0})
 
 
 def _lower_log_softmax(graph: Graph, op: Op) -> Lowering:
@@ -84,7 +84,7 @@ def _lower_log_softmax(graph: Graph, op: Op) -> Lowering:
         "back": scale_initializer(back),
         "diff_min": str(-math.floor(radius)),
     }
-    return Lowering.of_call(("{in0}", "{out0}"), "edgeq_log_softmax_params", fields, in_place=(0,))
+    return Lowering.of_call(("{in0}", "{out0}"), "edgeq_log_softmax_params", fields, overlap={0: 0})
 
 
 def _row(op: str, max_version: int, lower: Callable[[Graph, Op], Lowering], *more: Rule) -> Kernel:

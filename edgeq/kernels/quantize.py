@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from edgeq.graph import DType, Graph, Op, Tensor
-from edgeq.kernels import arithmetic, rules
+from edgeq.kernels import arithmetic, overlaps, rules
 from edgeq.kernels.activations import size_is_kept
-from edgeq.kernels.contract import NO_OVERLAP, Kernel, Lowering, Rule
+from edgeq.kernels.contract import Kernel, Lowering, Rule
 from edgeq.kernels.rescale import lower_rescale
 from edgeq.kernels.types import INT8, INT16, INT32, LIMITS
 
@@ -20,11 +19,10 @@ def _lower(graph: Graph, op: Op) -> Lowering:
     inp, out = graph.input_of(op, 0), graph.output_of(op)
     assert inp is not None
     factor = float(arithmetic.scale_of(inp)) / float(arithmetic.scale_of(out))
-    lowered = lower_rescale(inp, out, factor, LIMITS[out.dtype])
-    return lowered if out.dtype.bits <= inp.dtype.bits else replace(lowered, overlap=NO_OVERLAP)
+    return lower_rescale(inp, out, factor, LIMITS[out.dtype])
 
 
-def _affine(quantized: Callable[[Graph, Op], Tensor], in_place: tuple[int, ...]) -> Callable[[Graph, Op], Lowering]:
+def _affine(quantized: Callable[[Graph, Op], Tensor]) -> Callable[[Graph, Op], Lowering]:
     def lower(graph: Graph, op: Op) -> Lowering:
         tensor = quantized(graph, op)
         return Lowering.of_call(
@@ -35,7 +33,7 @@ def _affine(quantized: Callable[[Graph, Op], Tensor], in_place: tuple[int, ...])
                 "zero": str(arithmetic.zero_point_of(tensor)),
                 "scale": f"{float(arithmetic.scale_of(tensor)).hex()}f",
             },
-            in_place=in_place,
+            overlap={0: overlaps.elementwise(_input(graph, op), graph.output_of(op))},
         )
 
     return lower
@@ -115,7 +113,7 @@ KERNELS = (
         "edgeq_quantize_f32_s16",
         "portable/affine_f32_s16.c",
         _rules(_FLOAT, INT16, _OUT),
-        _affine(lambda graph, op: graph.output_of(op), in_place=(0,)),
+        _affine(lambda graph, op: graph.output_of(op)),
         _SATURATES,
     ),
     _row(
@@ -123,14 +121,14 @@ KERNELS = (
         "edgeq_dequantize_s16_f32",
         "portable/affine_f32_s16.c",
         _rules(INT16, _FLOAT, input_is_per_tensor),
-        _affine(_input, in_place=()),
+        _affine(_input),
     ),
     _row(
         "QUANTIZE",
         "edgeq_quantize_f32_s8",
         "portable/affine_f32.c",
         _rules(_FLOAT, INT8, _OUT),
-        _affine(lambda graph, op: graph.output_of(op), in_place=(0,)),
+        _affine(lambda graph, op: graph.output_of(op)),
         _SATURATES,
     ),
     _row(
@@ -138,6 +136,6 @@ KERNELS = (
         "edgeq_dequantize_s8_f32",
         "portable/affine_f32.c",
         _rules(INT8, _FLOAT, input_is_per_tensor),
-        _affine(_input, in_place=()),
+        _affine(_input),
     ),
 )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from edgeq.graph import Tensor
-from edgeq.kernels import arithmetic
+from edgeq.kernels import arithmetic, overlaps
 from edgeq.kernels.contract import Lowering
 from edgeq.kernels.elementwise import scale_initializer
 
 
 def lower_rescale(inp: Tensor, out: Tensor, factor: float, limits: tuple[int, int]) -> Lowering:
-    """Element for element, in place where the planner likes.
+    """Element for element.
 
     Args:
         factor: the input's scale by the output's, rounded as this operator's reference does.
@@ -27,5 +27,5 @@ def lower_rescale(inp: Tensor, out: Tensor, factor: float, limits: tuple[int, in
             "act_min": str(low),
             "act_max": str(high),
         },
-        in_place=(0,),
+        overlap={0: overlaps.elementwise(inp, out)},
     )

@@ -51,7 +51,7 @@ def _lower(graph: Graph, op: Op) -> Lowering:
         arguments=("{in0}", "{out0}"),
         struct="edgeq_sigmoid_s16_params",
         fields={"count": str(inp.elements), "multiplier": str(multiplier), "shift": str(shift)},
-        in_place=(0,),
+        overlap={0: 0},
     )
 
 

@@ -74,7 +74,7 @@ def _lower(graph: Graph, op: Op) -> Lowering:
             "left_shift": str(scaling.shift),
             "diff_min": str(-math.floor(radius)),
         },
-        in_place=(0,),
+        overlap={0: 0},
     )
 
 

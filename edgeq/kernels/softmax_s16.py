@@ -74,7 +74,7 @@ def _lower(graph: Graph, op: Op) -> Lowering:
             Constant("exp", "int16_t", interpolation_table(math.exp, -10.0, 0.0), "parameters"),
             Constant("reciprocal", "int16_t", interpolation_table(_reciprocal, 0.0, 1.0), "parameters"),
         ),
-        in_place=(0,),
+        overlap={0: 0},
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 from conformance.machine import Loaded, Machine
+from conformance.overlapped import overlapped
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.internal.conjecture import providers
@@ -86,12 +87,12 @@ def fill(graph: Graph, seed: int) -> tuple[tuple[Array, ...], ...]:
 
 
 def held(machine: Machine, case: Case, seed: int = 0) -> int:
-    """Run a case on the machine and by the reference; every byte of every output must be equal.
+    """Run a case on the machine, input over output, and by the reference; every byte of every output must be equal.
 
     Returns:
         The number of runs.
     """
-    loaded = machine.load(parse(case.model, name="case"))
+    (loaded,) = machine.load_many([parse(case.model, name="case")], overlapped)
     try:
         return compare(loaded, case, seed)
     finally:
@@ -162,7 +163,7 @@ def hold(machine: Machine, strategy: st.SearchStrategy[Case], examples: int) -> 
     """
     rows: Counter[Row] = Counter()
     cases = drawn(strategy, examples, machine.core)
-    loaded = machine.load_many([parse(case.model, name="case") for case, _ in cases])
+    loaded = machine.load_many([parse(case.model, name="case") for case, _ in cases], overlapped)
     try:
         for model, (case, seed) in zip(loaded, cases, strict=True):
             compare(model, case, seed)

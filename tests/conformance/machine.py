@@ -14,7 +14,7 @@ import io
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -41,6 +41,14 @@ _STRICT = ("-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Werror")
 _TARGET = "nucleo-l4r5zi"
 
 
+Planner = Callable[[Program], MemoryPlan]
+
+
+def planned(program: Program) -> MemoryPlan:
+    """As a build is planned."""
+    return plan_memory(program.graph, program.lowerings)
+
+
 class NotHereError(Exception):
     """The machine needs a tool that isn't installed; the message says which."""
 
@@ -61,7 +69,7 @@ class Machine(Protocol):
         """
         ...
 
-    def load_many(self, graphs: Sequence[Graph]) -> Sequence[Loaded]:
+    def load_many(self, graphs: Sequence[Graph], planner: Planner = planned) -> Sequence[Loaded]:
         """The same for several, compiled together."""
         ...
 
@@ -155,10 +163,10 @@ class _Kernels:
         return [self._objects[source] for source in sources]
 
 
-def generate(graph: Graph, core: Core) -> tuple[Program, MemoryPlan, dict[str, bytes]]:
+def generate(graph: Graph, core: Core, planner: Planner = planned) -> tuple[Program, MemoryPlan, dict[str, bytes]]:
     """Lowered, planned, and the generated files with their kernels."""
     program = compile_program(graph, core)
-    plan = plan_memory(program.graph, program.lowerings)
+    plan = planner(program)
     files = model_files(program, plan)
     return program, plan, files
 
@@ -185,9 +193,9 @@ class HostMachine:
         """See Machine."""
         return self.load_many([graph])[0]
 
-    def load_many(self, graphs: Sequence[Graph]) -> list[HostModel]:
+    def load_many(self, graphs: Sequence[Graph], planner: Planner = planned) -> list[HostModel]:
         """See Machine."""
-        made = [generate(graph, self.core) for graph in graphs]
+        made = [generate(graph, self.core, planner) for graph in graphs]
         self._count += 1
         folder = self._folder / f"batch{self._count}"
         source, kernels = joined([files for _, _, files in made])
@@ -270,9 +278,9 @@ class SanitizedMachine:
         """See Machine."""
         return self.load_many([graph])[0]
 
-    def load_many(self, graphs: Sequence[Graph]) -> list[SanitizedModel]:
+    def load_many(self, graphs: Sequence[Graph], planner: Planner = planned) -> list[SanitizedModel]:
         """See Machine."""
-        made = [generate(graph, self.core) for graph in graphs]
+        made = [generate(graph, self.core, planner) for graph in graphs]
         self._count += 1
         folder = self._folder / f"batch{self._count}"
         source, kernels = joined([files for _, _, files in made])
@@ -406,9 +414,9 @@ class CoreMachine:
         """See Machine."""
         return self.load_many([graph])[0]
 
-    def load_many(self, graphs: Sequence[Graph]) -> list[CoreModel]:
+    def load_many(self, graphs: Sequence[Graph], planner: Planner = planned) -> list[CoreModel]:
         """See Machine."""
-        made = [generate(graph, self.core) for graph in graphs]
+        made = [generate(graph, self.core, planner) for graph in graphs]
         self._count += 1
         folder = self._folder / f"batch{self._count}"
         source, kernels = joined([files for _, _, files in made])
