@@ -122,6 +122,7 @@ METERS: Mapping[str, Row] = {
     "joulescope": Row(
         f"{_METERS}.joulescope:open_joulescope", "joulescope", ("pyjoulescope_driver",), "Joulescope JS220, JS320"
     ),
+    "otii": Row(f"{_METERS}.otii:open_otii", "otii", ("otii_tcp_client",), "Qoitech Otii Ace, Otii Arc"),
     "lpm01a": Row(f"{_METERS}.power_shield:open_lpm01a", "device", ("serial",), "ST X-NUCLEO-LPM01A"),
     "stlink-v3pwr": Row(f"{_METERS}.power_shield:open_stlink_v3pwr", "device", ("serial",), "ST STLINK-V3PWR"),
 }
