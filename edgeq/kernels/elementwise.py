@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from math import prod
+from types import MappingProxyType
 
 import numpy as np
 
 from edgeq.graph import DType, Graph, Op
 from edgeq.kernels import arithmetic, overlaps, rules, wide, windows
+from edgeq.kernels.add_weighted import Addition, weighted
 from edgeq.kernels.arithmetic import Multiplier
 from edgeq.kernels.contract import Facts, Kernel, Lowering, Rule
 from edgeq.kernels.operands import operand
@@ -119,6 +121,38 @@ def _lower_add(graph: Graph, op: Op) -> Lowering:
     return _lower(graph, op, _add_scales(graph, op), _headroom_bits(graph, op))
 
 
+def _addition(graph: Graph, op: Op) -> Addition:
+    a, b, out = graph.input_of(op, 0), graph.input_of(op, 1), graph.output_of(op)
+    assert a is not None and b is not None
+    return Addition(
+        arithmetic.zero_point_of(a),
+        arithmetic.zero_point_of(b),
+        arithmetic.zero_point_of(out),
+        *_add_scales(graph, op),
+        _headroom_bits(graph, op),
+        *arithmetic.activation_range(op.text("fused_activation_function", "NONE"), out),
+    )
+
+
+def is_a_weighted_sum(graph: Graph, op: Op) -> Facts | None:
+    """Its clamp is tighter than int8, or no weighted sum of its inputs gives every byte, as the tables do."""
+    return None if weighted(_addition(graph, op)) is not None else {}
+
+
+def _lower_add_weighted(graph: Graph, op: Op) -> Lowering:
+    weights = weighted(_addition(graph, op))
+    assert weights is not None
+    portable = _lower_add(graph, op)
+    (call,) = portable.calls
+    fields = {
+        "count": str(graph.output_of(op).elements),
+        "m0": str(weights.m0),
+        "m1": str(weights.m1),
+        "constant": str(weights.constant),
+    }
+    return replace(portable, calls=(replace(call, struct="edgeq_dsp_add_params", fields=MappingProxyType(fields)),))
+
+
 _TABLES_BYTES = 2 * 256 * 4
 
 
@@ -191,6 +225,17 @@ def shifts_are_moderate(graph: Graph, op: Op) -> Facts | None:
 
 
 KERNELS = (
+    Kernel(
+        symbol="edgeq_add_weighted_s8_dsp",
+        op="ADD",
+        types="int8",
+        max_version=4,
+        requires=("dsp",),
+        sources=("dsp/edgeq_dsp.h", "dsp/add_weighted_s8_dsp.c"),
+        rules=(*_ADD_RULES, shapes_are_equal, shifts_are_moderate, is_a_weighted_sum),
+        lower=_lower_add_weighted,
+        why="equal shapes, all 65,536 pairs of bytes proved: two products and one rounding per element",
+    ),
     Kernel(
         symbol="edgeq_add_s8_dsp",
         op="ADD",

@@ -114,13 +114,13 @@ def thresholds(channels: Channels) -> tuple[Integers, Integers, Integers, npt.ND
 
     def output(sums: Integers) -> Integers:
         return np.clip(
-            _requantized(sums + offset, value, shift) + channels.out_zero, channels.act_min, channels.act_max
+            rounded_twice(sums + offset, value, shift) + channels.out_zero, channels.act_min, channels.act_max
         )
 
     return _least_sums(output, low, high), low, high, np.ldexp(value[:, 0].astype(np.float64), shift[:, 0] - 31)
 
 
-def _requantized(totals: Integers, value: Integers, shift: Integers) -> Integers:
+def rounded_twice(totals: Integers, value: Integers, shift: Integers) -> Integers:
     """`arithmetic.requantized` of many totals."""
     left, right = np.maximum(shift, 0), np.maximum(-shift, 0)
     y = ((totals << left) * value + (1 << 30)) >> 31

@@ -8,7 +8,7 @@ from conformance.cases import Case, held
 from conformance.machine import Machine
 from models_flatbuffer import T, single_op_model
 
-from edgeq.kernels import arithmetic
+from edgeq.kernels import arithmetic, choose
 from edgeq.reference import Reference
 from edgeq.reference.fully_connected import requantize
 from edgeq.tflite import parse
@@ -175,3 +175,19 @@ def test_every_product_of_two_bytes(machine: Machine) -> None:
         ends = [T((1, 65536), scale=float(a), zero_point=3), T((1, 65536), scale=float(b), zero_point=-9)]
         model = single_op_model("MUL", ends, T((1, 65536), scale=float(c) * 6), version=2)
         held(machine, Case(model, {"scales": (a, b, c)}, (run,)))
+
+
+@_EVERYWHERE
+@pytest.mark.parametrize("activation", ["NONE", "RELU"])
+def test_every_pair_of_bytes_is_added(machine: Machine, activation: str) -> None:
+    a, b = (m.astype(np.int8) for m in np.meshgrid(np.arange(-128, 128), np.arange(-128, 128)))
+    shape, zero_point = (1, 255, 257), -128 if activation == "RELU" else 5  # not a multiple of four
+    parts = [T(shape, scale=0.0217, zero_point=-12), T(shape, scale=0.0574, zero_point=4)]
+    out = T(shape, scale=0.0281, zero_point=zero_point)
+    model = single_op_model("ADD", parts, out, {"fused_activation_function": activation}, version=2)
+    pairs = (a.reshape(-1)[:-1].reshape(shape), b.reshape(-1)[:-1].reshape(shape))
+    graph = parse(model)
+    chosen = choose(graph, graph.ops[0], machine.core).kernel
+    assert chosen is not None
+    assert chosen.symbol == ("edgeq_add_weighted_s8_dsp" if "dsp" in machine.core.isa else "edgeq_add_s8")
+    held(machine, Case(model, {"activation": activation}, (pairs,)))

@@ -82,6 +82,12 @@ typedef struct {
   void (*multiply)(const edgeq_dsp_rows *rows);
 } edgeq_dsp_fully_connected_params;
 
+/* An output is (256 * a * m0 >> 16) + (256 * b * m1 >> 16) + constant >> 21. */
+typedef struct {
+  int32_t count;
+  int32_t m0, m1, constant;
+} edgeq_dsp_add_params;
+
 /* What a 3x3 depthwise convolution needs to know of a channel; offsets are known to depthwise_3x3_s8_dsp.S. */
 typedef struct {
   int32_t weights[6]; /*  0: for each filter row (k0, k1) and (k1, k2) */
@@ -121,6 +127,7 @@ void edgeq_depthwise_conv_2d_s4_dsp(const edgeq_dsp_conv_params *p, const int8_t
 void edgeq_depthwise_3x3_s4_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, int8_t *out, void *scratch);
 void edgeq_add_s8_dsp(const edgeq_binary_params *p, const int8_t *in0, const int8_t *in1, int8_t *out,
                       void *scratch);
+void edgeq_add_weighted_s8_dsp(const edgeq_dsp_add_params *p, const int8_t *in0, const int8_t *in1, int8_t *out);
 void edgeq_fully_connected_s8_dsp(const edgeq_dsp_fully_connected_params *p, const int8_t *in, int8_t *out,
                                   void *scratch);
 
