@@ -37,6 +37,7 @@ typedef struct {
 extern const model_tensor_info model_inputs[MODEL_INPUT_COUNT], model_outputs[MODEL_OUTPUT_COUNT];
 int8_t *model_input(uint8_t *arena, unsigned i);
 const int8_t *model_output(const uint8_t *arena, unsigned i);
+void model_reset(uint8_t *arena);
 void model_invoke(uint8_t *arena);
 #ifdef MODEL_LAYER_HOOK
 void model_layer_done(unsigned layer);
@@ -64,6 +65,8 @@ const int8_t *model_output(const uint8_t *arena, unsigned i) {
     (void)i;
     return (const int8_t *)arena + @OFFSET@;
 }
+
+void model_reset(uint8_t *arena) { (void)arena; }
 
 void model_invoke(uint8_t *arena) {
     int8_t *x = (int8_t *)arena;
