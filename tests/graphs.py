@@ -57,7 +57,7 @@ class Network:
     def __repr__(self) -> str:
         g = self.graph
         ops = [(op.inputs, op.outputs) for op in g.ops]
-        asks = [(w.scratch_bytes, dict(w.overlap), w.alias) for w in self.lowerings]
+        asks = [(w.scratch_bytes, dict(w.overlap), w.exactly, w.alias) for w in self.lowerings]
         return f"Network({[t.size_bytes for t in g.tensors]}, {ops}, {g.inputs}, {g.outputs}, {asks})"
 
 
@@ -93,7 +93,8 @@ def networks(draw: st.DrawFn, most_ops: int = 14) -> Network:
         distance = st.one_of(st.just(0), st.integers(-300, 300))
         allowed = draw(st.dictionaries(st.integers(0, len(reads) - 1), distance))
         scratch = draw(st.one_of(st.just(0), st.integers(1, 200)))
-        asks = Lowering(alias=True) if alias else Lowering(scratch_bytes=scratch, overlap=allowed)
+        exactly = not alias and draw(st.booleans())
+        asks = Lowering(alias=True) if alias else Lowering(scratch_bytes=scratch, overlap=allowed, exactly=exactly)
         lowerings.append(asks)
     outputs = draw(st.lists(st.sampled_from(plain), min_size=1, max_size=3, unique=True))
     made = Graph("random", "", "0" * 64, 0, tuple(tensors), tuple(ops), tuple(inputs), tuple(outputs))

@@ -82,6 +82,8 @@ class Lowering:
             that it reads at several positions takes the largest D. Positions that aren't named share no byte with
             the output; further outputs and scratch share none with any input. `kernels.overlaps` derives D from
             geometry.
+        exactly: the input must begin exactly D bytes behind the output's first byte, or share none: a kernel that goes
+            through the tensors once for each few channels meets what it has read at that distance alone.
         alias: the output is the first input's memory, unchanged: no call at all.
         macs: multiply-accumulates, as the field counts them (padding included).
     """
@@ -90,6 +92,7 @@ class Lowering:
     constants: tuple[Constant, ...] = ()
     scratch_bytes: int = 0
     overlap: Mapping[int, int] = field(default_factory=lambda: NO_OVERLAP)
+    exactly: bool = False
     alias: bool = False
     macs: int = 0
 
@@ -104,6 +107,7 @@ class Lowering:
         scratch_bytes: int = 0,
         in_place: tuple[int, ...] = (),
         overlap: Mapping[int, int] = NO_OVERLAP,
+        exactly: bool = False,
         macs: int = 0,
         symbol: str = "",
     ) -> Lowering:
@@ -114,7 +118,7 @@ class Lowering:
         """
         call = Call(arguments, struct, MappingProxyType(dict(fields)), symbol)
         shared = MappingProxyType({**dict.fromkeys(in_place, 0), **overlap})
-        return cls((call,), constants, scratch_bytes, shared, macs=macs)
+        return cls((call,), constants, scratch_bytes, shared, exactly, macs=macs)
 
 
 @dataclass(frozen=True)

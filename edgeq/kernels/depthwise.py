@@ -223,6 +223,7 @@ def _lower_3x3_relu_dsp(graph: Graph, op: Op) -> Lowering:
         ),
         scratch_bytes=_RING_PAIR_BYTES * walk.pairs,
         in_place=(0,) if walk.in_place else (),
+        exactly=True,
         macs=macs(graph, op),
     )
 

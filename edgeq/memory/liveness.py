@@ -22,6 +22,7 @@ class Lifetime:
         size_bytes: a multiple of the alignment; 0 for tensors without elements.
         over: (index of a lifetime that ends at this one's `first`, distance) for each that this one may overlap: the
             other may begin that many bytes or more behind this one's offset; see `Lowering.overlap`.
+        exactly: not more than that.
     """
 
     tensors: tuple[int, ...]
@@ -30,6 +31,7 @@ class Lifetime:
     last: int
     size_bytes: int
     over: tuple[tuple[int, int], ...] = ()
+    exactly: bool = False
 
 
 @dataclass
@@ -42,6 +44,7 @@ class _Group:
     size_bytes: int
     fixed: bool  # a variable tensor: kept from one inference to the next
     over: tuple[tuple[int, int], ...] = ()
+    exactly: bool = False
 
 
 def lifetimes(
@@ -63,7 +66,7 @@ def lifetimes(
     if in_place:
         for op, lowering in zip(graph.ops, lowerings, strict=True):
             _go_over(op, lowering, groups, group_of, alignment)
-    found = [Lifetime(tuple(g.tensors), -1, g.first, g.last, g.size_bytes, g.over) for g in groups] + [
+    found = [Lifetime(tuple(g.tensors), -1, g.first, g.last, g.size_bytes, g.over, g.exactly) for g in groups] + [
         Lifetime((), op.index, op.index, op.index, align_up(lowering.scratch_bytes, alignment))
         for op, lowering in zip(graph.ops, lowerings, strict=True)
         if lowering.scratch_bytes > 0
@@ -136,12 +139,14 @@ def _go_over(op: Op, lowering: Lowering, groups: list[_Group], group_of: dict[in
     for position, index in enumerate(op.inputs):
         if index in group_of:
             readers.setdefault(group_of[index], set()).add(position)
+    groups[output].exactly = lowering.exactly
     groups[output].over = tuple(
         (source, align_up(max(lowering.overlap[p] for p in positions), alignment))
         for source, positions in readers.items()
         if positions <= set(lowering.overlap)
         and groups[source].last == op.index
         and groups[source].first < op.index
+        and not (lowering.exactly and any(lowering.overlap[p] % alignment for p in positions))
         and groups[source].size_bytes > 0
         and groups[output].size_bytes > 0
     )

@@ -115,15 +115,17 @@ def _distances(buffers: Sequence[Lifetime]) -> _Distances:
         one, other = buffers[i].size_bytes, buffers[j].size_bytes
         if not one or not other:
             continue
+        pairs = [(one, other)]
         allowed = dict(buffers[j].over).get(i)
         if allowed is not None:  # i dies while j is written
-            other = min(other, allowed)
+            pairs = [(one, min(other, allowed))] + [(-allowed, other)] * buffers[j].exactly
         allowed = dict(buffers[i].over).get(j)
         if allowed is not None:
-            one = min(one, allowed)
-        if one + other > 0:
-            near[i].append((j, one, other))
-            near[j].append((i, other, one))
+            pairs = [(min(one, allowed), other)] + [(one, -allowed)] * buffers[i].exactly
+        for one, other in pairs:
+            if one + other > 0:
+                near[i].append((j, one, other))
+                near[j].append((i, other, one))
     return _Distances(
         tuple(b.size_bytes for b in buffers), tuple(1 + b.last - b.first for b in buffers), tuple(map(tuple, near))
     )

@@ -19,6 +19,7 @@ class Buffer:
         offset: bytes from the arena's start.
         over: (position in MemoryPlan.buffers, distance) of each buffer that this one overlaps while operator
             `first_op` reads the other, which begins that many bytes or more behind this one; see `Lowering.overlap`.
+        exactly: that many, not more.
     """
 
     tensors: tuple[int, ...]
@@ -28,6 +29,7 @@ class Buffer:
     offset: int
     size_bytes: int
     over: tuple[tuple[int, int], ...] = ()
+    exactly: bool = False
 
     @property
     def end(self) -> int:

@@ -52,7 +52,7 @@ def _buffer(lives: Sequence[Lifetime], index: int, offsets: Sequence[int]) -> Bu
         for source, distance in life.over
         if offsets[source] < offset + life.size_bytes and offset < offsets[source] + lives[source].size_bytes
     )
-    return Buffer(life.tensors, life.scratch_of, life.first, life.last, offset, life.size_bytes, met)
+    return Buffer(life.tensors, life.scratch_of, life.first, life.last, offset, life.size_bytes, met, life.exactly)
 
 
 def verify_plan(plan: MemoryPlan) -> None:
@@ -92,7 +92,8 @@ def _verify_over(plan: MemoryPlan, buffer: Buffer) -> None:
         source = plan.buffers[position]
         if source.last_op != buffer.first_op:
             raise _broken(f"{buffer} takes over {source}, which is still needed")
-        if source.offset < buffer.offset + distance and source.end > buffer.offset:
+        behind = source.offset - buffer.offset
+        if (behind != distance if buffer.exactly else behind < distance) and source.end > buffer.offset:
             raise _broken(f"{buffer} takes over {source}, which begins too early for that")
 
 

@@ -227,7 +227,8 @@ def run(network: Network, plan: MemoryPlan) -> None:
                 if first in offsets and second in offsets and made.tensors[first].size_bytes:
                     behind = offsets[first] - offsets[second]
                     apart = behind >= made.tensors[second].size_bytes or -behind >= made.tensors[first].size_bytes
-                    assert apart or behind >= distance or not made.tensors[second].size_bytes
+                    sound = behind == distance if asks.exactly else behind >= distance
+                    assert apart or sound or not made.tensors[second].size_bytes
             for index in op.outputs:
                 write(index, 10 + index + inference)
             held = [i for p, i in enumerate(op.inputs) if p not in asks.overlap]
@@ -248,6 +249,15 @@ def test_verify_plan_finds_what_is_wrong() -> None:
         "outside": replace(plan, arena_bytes=plan.arena_bytes - 16),
         "still needed": replace(plan, buffers=(replace(first, last_op=1), replace(second, over=((0, 0),)), *rest)),
         "begins too early": replace(
+            plan,
+            buffers=(
+                replace(first, offset=second.offset + 16),
+                replace(second, over=((0, 0),), exactly=True),
+                *(replace(b, offset=b.offset + 16) for b in rest),
+            ),
+            arena_bytes=plan.arena_bytes + 16,
+        ),
+        "too early for that": replace(
             plan, buffers=(first, replace(second, offset=first.offset, over=((0, 16),)), *rest)
         ),
     }
