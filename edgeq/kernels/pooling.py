@@ -58,6 +58,31 @@ def _row(op: str, dtype: DType, lower: Callable[[Graph, Op], Lowering]) -> Kerne
     )
 
 
-KERNELS = tuple(
-    _row(op, dtype, _lower) for op in ("AVERAGE_POOL_2D", "MAX_POOL_2D") for dtype in (DType.INT8, DType.INT16)
+_MOST_ELEMENTS = 255  # of -128 to 127, whose sum stays within 16 bits
+
+
+def sums_are_short(graph: Graph, op: Op) -> Facts | None:
+    """It averages windows of {elements} elements over {in_c} channels; the DSP kernel takes up to {most}, over a
+    multiple of four."""
+    inp = graph.input_of(op, 0)
+    assert inp is not None
+    elements = op.integer("filter_height") * op.integer("filter_width")
+    if elements <= _MOST_ELEMENTS and inp.shape[3] % 4 == 0:
+        return None
+    return {"elements": elements, "in_c": inp.shape[3], "most": _MOST_ELEMENTS}
+
+
+KERNELS = (
+    Kernel(
+        symbol="edgeq_average_pool_2d_s8_dsp",
+        op="AVERAGE_POOL_2D",
+        types="int8",
+        max_version=3,
+        requires=("dsp",),
+        sources=("dsp/edgeq_dsp.h", "dsp/average_pool_2d_s8_dsp.c"),
+        rules=(*_rules(DType.INT8), sums_are_short),
+        lower=_lower,
+        why="four channels a load, two sums in a word: 2 cycles an element instead of 9",
+    ),
+    *(_row(op, dtype, _lower) for op in ("AVERAGE_POOL_2D", "MAX_POOL_2D") for dtype in (DType.INT8, DType.INT16)),
 )

@@ -22,7 +22,9 @@ _DOCS = Path(__file__).parents[2] / "docs"
 _COUNT = re.compile(r"\| \d+ \|(?= [^|]*\|$)", re.MULTILINE)
 _RAN: dict[str, Counter[Row]] = {}
 """What the default host run has held, by strategy."""
-_SPECIAL = tuple(n for n in OPERATORS if n.startswith(("CONV", "DEPTHWISE", "FULLY", "ADD")) and "float" not in n)
+_SPECIAL = tuple(
+    n for n in OPERATORS if n.startswith(("CONV", "DEPTHWISE", "FULLY", "ADD", "AVERAGE_POOL")) and "float" not in n
+)
 
 
 def _sampled(names: Iterable[str]) -> list[str]:

@@ -127,6 +127,7 @@ void edgeq_depthwise_conv_2d_s4_dsp(const edgeq_dsp_conv_params *p, const int8_t
 void edgeq_depthwise_3x3_s4_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, int8_t *out, void *scratch);
 void edgeq_add_s8_dsp(const edgeq_binary_params *p, const int8_t *in0, const int8_t *in1, int8_t *out,
                       void *scratch);
+void edgeq_average_pool_2d_s8_dsp(const edgeq_pool_params *p, const int8_t *in, int8_t *out);
 void edgeq_add_weighted_s8_dsp(const edgeq_dsp_add_params *p, const int8_t *in0, const int8_t *in1, int8_t *out);
 void edgeq_fully_connected_s8_dsp(const edgeq_dsp_fully_connected_params *p, const int8_t *in, int8_t *out,
                                   void *scratch);
