@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edgeq.graph import DType, Graph, Op
-from edgeq.kernels import arithmetic, dsp, fully_connected
+from edgeq.kernels import arithmetic, dsp, fully_connected, overlaps
 from edgeq.kernels.channels import Channels
 from edgeq.kernels.contract import Facts, Kernel, Lowering, Rule
 from edgeq.kernels.convolution import INT4, INT8, Parts, convolution_rules, lower_portable, parts
@@ -31,7 +31,7 @@ def channels_fit(graph: Graph, op: Op) -> Facts | None:
 def _lower(graph: Graph, op: Op) -> Lowering:
     weights = graph.input_of(op, 1)
     assert weights is not None
-    return lower_portable(graph, op, group=weights.shape[3], macs=macs(graph, op))
+    return lower_portable(graph, op, group=weights.shape[3], macs=macs(graph, op), ahead=weights.shape[0] - 1)
 
 
 def has_no_groups(graph: Graph, op: Op) -> Facts | None:
@@ -94,6 +94,7 @@ def lower_tiles(p: Parts, channels: Channels, macs: int, scratch_bytes: int, wid
         fields={**dsp_fields(p, depth), "multiply": width.tile},
         constants=dsp.constants(width.pack_tile(prepared.weights), prepared),
         scratch_bytes=scratch_bytes,
+        overlap={0: overlaps.windows(p.window, tile=4 if p.window.positions >= 4 else 1)},
         macs=macs,
     )
 

@@ -69,8 +69,12 @@ def parts(graph: Graph, op: Op) -> Parts:
     )
 
 
-def lower_portable(graph: Graph, op: Op, group: int, macs: int) -> Lowering:
-    """The portable kernels' call: weights as in the file, int4 packed."""
+def lower_portable(graph: Graph, op: Op, group: int, macs: int, ahead: int, in_step: bool = False) -> Lowering:
+    """The portable kernels' call: weights as in the file, int4 packed.
+
+    Args:
+        ahead, in_step: see `overlaps.windows`.
+    """
     p = parts(graph, op)
     return Lowering.of_call(
         arguments=("{in0}", "{out0}"),
@@ -91,7 +95,7 @@ def lower_portable(graph: Graph, op: Op, group: int, macs: int) -> Lowering:
             Constant("bias", "int32_t", p.bias.astype("<i4").tobytes()),
             Constant("scales", "int32_t", scale_pairs(p.multipliers), "parameters"),
         ),
-        overlap={0: overlaps.windows(p.window)},
+        overlap={0: overlaps.windows(p.window, ahead=ahead, in_step=in_step)},
         macs=macs,
     )
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 
 from edgeq.graph import DType, Graph, Op
-from edgeq.kernels import arithmetic, conv, dsp
+from edgeq.kernels import arithmetic, conv, dsp, overlaps
 from edgeq.kernels.channels import Channels
 from edgeq.kernels.contract import Constant, Facts, Kernel, Lowering, Rule
 from edgeq.kernels.convolution import INT4, INT8, Parts, convolution_rules, lower_portable, pack_nibbles, parts
@@ -41,7 +41,14 @@ def channels_fit(graph: Graph, op: Op) -> Facts | None:
 
 def _lower(graph: Graph, op: Op) -> Lowering:
     window = parts(graph, op).window
-    return lower_portable(graph, op, group=window.out_c // window.in_c, macs=macs(graph, op))
+    return lower_portable(
+        graph,
+        op,
+        group=window.out_c // window.in_c,
+        macs=macs(graph, op),
+        ahead=window.out_c - window.in_c,  # channel c reads channel c / multiplier
+        in_step=True,
+    )
 
 
 def _matrix(p: Parts) -> Channels:
@@ -128,6 +135,7 @@ def _lower_dsp(graph: Graph, op: Op) -> Lowering:
         fields=conv.dsp_fields(p, taps),
         constants=dsp.constants(dsp.pack_taps(np.ascontiguousarray(prepared.weights.T)), prepared),
         scratch_bytes=4 * taps + p.window.in_c,
+        overlap={0: overlaps.windows(p.window, in_step=True)},
         macs=macs(graph, op),
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeq.graph import DType, Graph, Op, Tensor
-from edgeq.kernels import arithmetic, dsp, rules
+from edgeq.kernels import arithmetic, dsp, overlaps, rules
 from edgeq.kernels.arithmetic import Multiplier
 from edgeq.kernels.channels import Channels
 from edgeq.kernels.contract import Constant, Facts, Kernel, Lowering, Rule
@@ -141,6 +141,7 @@ def _lower(graph: Graph, op: Op) -> Lowering:
             Constant("bias", "int32_t", p.bias.astype("<i4").tobytes()),
             Constant("scales", "int32_t", scale_pairs(p.multipliers), "parameters"),
         ),
+        overlap={0: overlaps.rows(p.rows, p.depth, p.outputs, ahead=p.outputs - 1)},
         macs=p.rows * p.weights.size,
     )
 
@@ -168,6 +169,7 @@ def lower_rows(rows: int, channels: Channels, macs: int, width: dsp.Width = dsp.
         },
         constants=dsp.constants(width.pack_rows(prepared.weights), prepared),
         scratch_bytes=2 * depth,
+        overlap={0: overlaps.rows(rows, used, outputs)},
         macs=macs,
     )
 

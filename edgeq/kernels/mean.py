@@ -64,6 +64,7 @@ def _lower(graph: Graph, op: Op) -> Lowering:
             "scale": scale_initializer(mean_multiplier(arithmetic.quantize_multiplier(real), count)),
         },
         scratch_bytes=4 * out.elements,
+        overlap={0: -inp.size_bytes},  # all is summed before anything is written
     )
 
 

@@ -2,8 +2,8 @@
 
 A kernel is a sequence of steps, each of which reads input and then writes output. Before step i it has written the
 output's bytes below `written[i]`; step i reads nothing below the input's byte `needed[i]`. An input that begins d bytes
-after the output is intact where `d + needed[j] >= written[i]` for all j >= i, so D is the largest `written[i] -
-needed[j]`; any larger distance is safe too.
+after the output is intact where, unless nothing is written yet, `d + needed[j] >= written[i]` for all j >= i: D is the
+largest `written[i] - needed[j]`. Any larger distance is safe too.
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ from edgeq.kernels.windows import Window
 Offsets = npt.NDArray[np.int64]
 
 
-def distance(written: Offsets, needed: Offsets) -> int:
-    """D of a kernel whose steps have these offsets, in bytes."""
+def distance(written: Offsets, needed: Offsets, size: int) -> int:
+    """D of a kernel whose steps have these offsets and whose input has `size` bytes; -size where all of it is read
+    before anything is written."""
     still = np.minimum.accumulate(needed[::-1])[::-1]
-    return int(np.max(written - still))
+    begun = written > 0
+    return int(np.max((written - still)[begun], initial=-size))
 
 
 def elementwise(inp: Tensor, out: Tensor) -> int:
     """Element i of the output is made of element i of the input: D > 0 where elements grow."""
     growth = out.dtype.bits // 8 - inp.dtype.bits // 8
-    return max(0, (out.elements - 1) * growth)
+    return max(growth, (out.elements - 1) * growth)
 
 
 def broadcast(inp: Tensor, out: Tensor) -> int:
@@ -34,22 +36,38 @@ def broadcast(inp: Tensor, out: Tensor) -> int:
     if inp.shape == out.shape:
         return elementwise(inp, out)
     read = np.broadcast_to(np.arange(inp.elements).reshape(inp.shape), out.shape).reshape(-1)
-    return distance(np.arange(out.elements) * (out.dtype.bits // 8), read * (inp.dtype.bits // 8))
+    return distance(np.arange(out.elements) * (out.dtype.bits // 8), read * (inp.dtype.bits // 8), inp.size_bytes)
 
 
-def windows(window: Window, in_bytes: int = 1, out_bytes: int = 1, *, by_pixel: bool = False, tile: int = 1) -> int:
+def rows(count: int, in_bytes: int, out_bytes: int, *, ahead: int = 0) -> int:
+    """Of a kernel that makes rows of the output of rows of the input.
+
+    Args:
+        in_bytes, out_bytes: of a row.
+        ahead: how many bytes of a row are written before its input is read for the last time.
+    """
+    step = np.arange(count)
+    return distance(step * out_bytes + ahead, step * in_bytes, count * in_bytes)
+
+
+def windows(window: Window, element_bytes: int = 1, *, ahead: int = 0, tile: int = 1, in_step: bool = False) -> int:
     """Of a window that slides over a plane, row by row, all channels of a pixel before the next pixel's.
 
     Args:
-        in_bytes, out_bytes: of an element.
-        by_pixel: whether a pixel's (or tile's) input is read completely before any of its channels is written;
-            otherwise its channels are written one by one, and the window is read for each.
-        tile: pixels of the output, along all rows of the plane, whose input is read before the first is written.
+        element_bytes: of input and output.
+        ahead: how many bytes of a pixel are written before its window is read for the last time.
+        tile: pixels of the output, in order over rows and planes, that are read before the first of them is written;
+            where less than a tile is left, the last one goes back and is done again.
+        in_step: whether a pixel's channels are read and written one after another, so that `ahead` counts only what
+            is written beyond as much as is read.
     """
-    needed = first_needed(window) * in_bytes
-    pixel = window.out_c * out_bytes
-    written = np.arange(needed.size) // tile * tile * pixel
-    return distance(written + (0 if by_pixel else pixel - out_bytes), needed)
+    needed = first_needed(window) * element_bytes
+    if tile > 1 and needed.size % tile:
+        needed[needed.size // tile * tile] = min(needed[-tile:])
+    written = np.arange(needed.size) // tile * tile * window.out_c * element_bytes
+    size = window.batches * window.in_h * window.in_w * window.in_c * element_bytes
+    step = int(in_step and window.out_c > 1) * element_bytes  # of two channels, the second is read after the first
+    return distance(written + ahead + step, needed + step, size)
 
 
 def first_needed(window: Window) -> Offsets:

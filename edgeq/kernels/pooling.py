@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edgeq.graph import DType, Graph, Op
-from edgeq.kernels import rules, windows
+from edgeq.graph import DType, Graph, Op, Tensor
+from edgeq.kernels import overlaps, rules, windows
 from edgeq.kernels.contract import Facts, Kernel, Lowering, Rule
 from edgeq.kernels.types import SUFFIX
 
@@ -17,6 +17,11 @@ def depth_is_kept(graph: Graph, op: Op) -> Facts | None:
     return None if inp.shape[3] == out.shape[3] else {"in_c": inp.shape[3], "out_c": out.shape[3]}
 
 
+def ahead(op: Op, out: Tensor) -> int:
+    """Bytes of a pixel that are written before they are read: all of them where the greatest is found in the output."""
+    return out.shape[3] * (out.dtype.bits // 8) if op.kind == "MAX_POOL_2D" else 0
+
+
 def _lower(graph: Graph, op: Op) -> Lowering:
     inp, out = graph.input_of(op, 0), graph.output_of(op)
     assert inp is not None
@@ -25,6 +30,7 @@ def _lower(graph: Graph, op: Op) -> Lowering:
         arguments=("{in0}", "{out0}"),
         struct="edgeq_pool_params",
         fields={"window": window.initializer(), **windows.activation_fields(op, out)},
+        overlap={0: overlaps.windows(window, out.dtype.bits // 8, ahead=ahead(op, out), in_step=True)},
     )
 
 

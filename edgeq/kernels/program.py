@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from edgeq.errors import UnsupportedError
@@ -50,8 +50,9 @@ class Program:
 
     @property
     def lowerings(self) -> tuple[Lowering, ...]:
-        """The lowerings alone, in order."""
-        return tuple(step.lowering for step in self.steps)
+        """The lowerings alone, in order; of several precisions, with what suits all of them."""
+        alike = zip(*(program.steps for program in (self, *self.lower.values())), strict=True)
+        return tuple(_common([step.lowering for step in steps]) for steps in alike)
 
     @property
     def macs(self) -> int:
@@ -77,6 +78,19 @@ class Program:
         return sum(
             len(c.data) for place in range(len(self.steps)) for c in self.constants(place) if c.section == section
         )
+
+
+def _common(lowerings: Sequence[Lowering]) -> Lowering:
+    """The first, asking as much of memory as any of them."""
+    first, *others = lowerings
+    if all(other is first for other in others):
+        return first
+    shared = set(first.overlap).intersection(*(other.overlap for other in others))
+    return replace(
+        first,
+        scratch_bytes=max(each.scratch_bytes for each in lowerings),
+        overlap=MappingProxyType({p: max(each.overlap[p] for each in lowerings) for p in sorted(shared)}),
+    )
 
 
 def lower(graph: Graph, core: Core, model_macs: int | None = None) -> Program:
