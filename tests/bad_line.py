@@ -14,6 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgeq.errors import PortError
+
 _BAUD = 115_200
 _OTHERS_WORDS = (b"AT\r\n", b"name%", b"infer 1 0%", b"edgeq run 1%", b"db ")
 
@@ -25,6 +27,7 @@ class Damage:
     Attributes:
         junk: bytes of noise that stand in the port when it is opened.
         unplug_after: bytes after which the port goes away; 0 = never.
+        returns: it comes back a moment later under another name, and the board has started anew.
         thief: another program has the port open too: it takes pieces of what the device says, and writes.
         still_until: bytes that pass unharmed first.
         pace_baud: how fast it is, ten bits a byte; 0 = at once.
@@ -35,23 +38,24 @@ class Damage:
     flip: float = 0.0
     junk: int = 0
     unplug_after: int = 0
+    returns: bool = False
     thief: bool = False
     still_until: int = 0
     pace_baud: int = 0
 
 
 class BadLine:
-    """Starts the firmware; `port` is what the host opens. A context that ends everything."""
+    """Starts the firmware; `port` is what the host opens now. A context that ends everything."""
 
     def __init__(self, firmware: Path, damage: Damage, seed: int) -> None:
         self._damage, self._chance = damage, random.Random(seed)
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)
         self.port = os.ttyname(self._slave)
-        self._device = subprocess.Popen(
-            [firmware], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
-        )
-        self._device_baud = _BAUD
+        self._firmware = firmware
+        self._start()
+        self._unplugged = False
+        self._away = threading.Event()
         self._passed = 0
         self.busy_s = 0.0  # how long the line has carried bytes, of a paced one
         self._stop = threading.Event()
@@ -67,18 +71,44 @@ class BadLine:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._device.kill()
-        self._device.wait()
         for thread in self._threads:
             thread.join(10)
-        for stream in (self._device.stdin, self._device.stdout, self._device.stderr):
-            assert stream is not None
-            stream.close()
+        self._kill()
         for descriptor in (self._master, self._slave):
             if descriptor >= 0:
                 os.close(descriptor)
 
+    def now(self) -> str:
+        """The port's name, as `edgeq.runners.ports.follow` gives it; while it is away the old one may be another's."""
+        if self._away.is_set():
+            raise PortError("it isn't plugged in", where=self.port, reason="absent")
+        return self.port
+
+    def _start(self) -> None:
+        self._device = subprocess.Popen(
+            [self._firmware], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
+        )
+        self._device_baud = _BAUD
+
+    def _kill(self) -> None:
+        self._device.kill()
+        self._device.wait()
+        for stream in (self._device.stdin, self._device.stdout, self._device.stderr):
+            assert stream is not None
+            stream.close()
+
     def _carry(self) -> None:
+        self._carry_until_unplugged()
+        if self._unplugged and self._damage.returns and not self._stop.is_set():
+            self._kill()
+            time.sleep(self._chance.uniform(0.0, 0.6))
+            self._start()
+            self._master, self._slave = self._next
+            self.port = os.ttyname(self._slave)
+            self._away.clear()
+            self._carry_until_unplugged()
+
+    def _carry_until_unplugged(self) -> None:
         assert self._device.stdin and self._device.stdout and self._device.stderr
         from_device, speeds = self._device.stdout.fileno(), self._device.stderr.fileno()
         with suppress(OSError):
@@ -93,11 +123,16 @@ class BadLine:
                     if not told:
                         return
                     self._device_baud = int(told[-1])
-                if 0 < self._damage.unplug_after <= self._passed:
+                if 0 < self._damage.unplug_after <= self._passed and not self._unplugged:
                     self._unplug()
                     return
 
     def _unplug(self) -> None:
+        self._unplugged = True
+        self._away.set()
+        if self._damage.returns:
+            self._next = os.openpty()  # before the old one is free, so that it has another name
+            tty.setraw(self._next[1])
         os.close(self._slave)
         os.close(self._master)
         self._master = self._slave = -1
