@@ -14,7 +14,7 @@
  *     stride 1, two outputs:   loads 3 + 2 + 2 + 2, products 12, SMMUL 2, SSAT 2, count 2, STRB 2, UXTAH 2,
  *                              half a branch 1.5: 32.5
  *     stride 2, one output:    loads 3 + 3, products 6, SMMUL, SSAT 2, count 2, STRB, UXTAH 2, half a branch 1.5: 19.5
- *     widening, two pixels of four channels: loads 3, SXTB16 4, PKH 4, STR 4, pointer and count 2, branch 3: 20
+ *     widening, two pixels of four channels: loads 3, PKH 2, SXTB16 4, STR 4, pointer and count 2, branch 3: 18
  *
  * Registers: r0 ring, r1 output, r2 outputs left less one << 16 | bytes from output to output, r3-r8 weights by slot,
  * r9-r12 sums, lr input. Multiplier and bias are on the stack: a load behind a load costs what a move would.
@@ -191,18 +191,16 @@
   .align 3
 
   .macro spread
-  sxtb16 r9, r7
-  sxtb16 r7, r7, ror #8
-  sxtb16 r10, r8
-  sxtb16 r8, r8, ror #8
-  pkhbt r11, r9, r10, lsl #16
-  pkhtb r10, r10, r9, asr #16
-  pkhbt r9, r7, r8, lsl #16
-  pkhtb r8, r8, r7, asr #16
-  str r10, [r1, #24]
-  str r9, [r1, #12]
-  str r8, [r1, #36]
-  str r11, [r1], #48
+  pkhbt r9, r7, r8, lsl #16          /* channels 0 and 1 of both */
+  pkhtb r10, r8, r7, asr #16         /* channels 2 and 3 */
+  sxtb16 r7, r9
+  sxtb16 r8, r9, ror #8
+  sxtb16 r9, r10
+  sxtb16 r10, r10, ror #8
+  str r8, [r1, #12]
+  str r9, [r1, #24]
+  str r10, [r1, #36]
+  str r7, [r1], #48
   .endm
 
 edgeq_dsp_widen_row:

@@ -31,16 +31,19 @@ void edgeq_depthwise_3x3_relu_s8_dsp(const edgeq_dsp_depthwise_params *p, const 
         scales[i][0] = scale[0] & INT32_MAX;
         scales[i][1] = scale[1];
       }
-      int32_t ready = 0, top = 0; /* rows from the padding on: the next one to widen, and the first of the window */
-      for (int32_t y = 0; y < w->out_h; ++y, top += w->stride_h) {
-        if (ready < top) ready = top;
-        for (; ready < top + 3; ++ready) {
-          const int32_t row = ready - w->pad_h;
-          const int8_t *from = row >= 0 && row < w->in_h ? plane + row * p->in_row + c : NULL;
-          edgeq_dsp_widen_row(from, ring + ready % 3, &line);
+      int32_t row = -w->pad_h, slot = 0; /* the next row to widen, and where to */
+      int32_t missing = 3, first = 0; /* rows of the window not in the ring yet; the filter row that meets slot 0 */
+      const int8_t *from = plane + row * p->in_row + c;
+      int8_t *outputs = to + c;
+      for (int32_t y = 0; y < w->out_h; ++y, outputs += p->out_row) {
+        for (; missing > 0; --missing, ++row, from += p->in_row) {
+          edgeq_dsp_widen_row(row >= 0 && row < w->in_h ? from : NULL, ring + slot, &line);
+          slot = slot == 2 ? 0 : slot + 1;
         }
-        /* The filter row that meets slot 0. */
-        p->row(ring, to + y * p->out_row + c, count, weights[0] + 2 * ((3 - top % 3) % 3), scales[0]);
+        p->row(ring, outputs, count, weights[0] + 2 * first, scales[0]);
+        missing = w->stride_h;
+        first -= w->stride_h;
+        if (first < 0) first += 3;
       }
     }
   }
