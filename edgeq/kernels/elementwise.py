@@ -100,12 +100,13 @@ def _lower(graph: Graph, op: Op, scales: tuple[Multiplier, Multiplier, Multiplie
     )
 
 
-def _headroom_bits(graph: Graph, op: Op) -> int:
+def headroom_bits(graph: Graph, op: Op) -> int:
     """The left shift of inputs in tensorflow/lite/kernels/add.cc."""
     return 15 if graph.output_of(op).dtype is DType.INT16 else 20
 
 
-def _add_scales(graph: Graph, op: Op) -> tuple[Multiplier, Multiplier, Multiplier]:
+def add_scales(graph: Graph, op: Op) -> tuple[Multiplier, Multiplier, Multiplier]:
+    """Of the two inputs, after the left shift by `headroom_bits`, and of the output (add.cc)."""
     a, b, out = graph.input_of(op, 0), graph.input_of(op, 1), graph.output_of(op)
     assert a is not None and b is not None
     s0, s1, s_out = (float(arithmetic.scale_of(t)) for t in (a, b, out))
@@ -113,12 +114,12 @@ def _add_scales(graph: Graph, op: Op) -> tuple[Multiplier, Multiplier, Multiplie
     return (
         arithmetic.quantize_multiplier(s0 / twice),
         arithmetic.quantize_multiplier(s1 / twice),
-        arithmetic.quantize_multiplier(twice / ((1 << _headroom_bits(graph, op)) * s_out)),
+        arithmetic.quantize_multiplier(twice / ((1 << headroom_bits(graph, op)) * s_out)),
     )
 
 
 def _lower_add(graph: Graph, op: Op) -> Lowering:
-    return _lower(graph, op, _add_scales(graph, op), _headroom_bits(graph, op))
+    return _lower(graph, op, add_scales(graph, op), headroom_bits(graph, op))
 
 
 def _addition(graph: Graph, op: Op) -> Addition:
@@ -193,7 +194,7 @@ def sums_fit_output(graph: Graph, op: Op) -> Facts | None:
     assert a is not None and b is not None
     s0, s1, s_out = (float(arithmetic.scale_of(t)) for t in (a, b, out))
     # add.cc: QuantizeMultiplierSmallerThanOneExp ends the process otherwise.
-    bits = _headroom_bits(graph, op)
+    bits = headroom_bits(graph, op)
     if 2 * max(s0, s1) / ((1 << bits) * s_out) < 1:
         return None
     return {"scale": s_out, "least": f"2**-{bits - 1}"}
@@ -207,7 +208,7 @@ def scales_are_general(graph: Graph, op: Op) -> Facts | None:
     return {} if op.options.get("pot_scale_int16", True) and all(powers) else None
 
 
-_ADD_RULES = (*_rules(INT8), sums_fit_output)
+ADD_RULES = (*_rules(INT8), sums_fit_output)
 _ADD_RULES_16 = (*_rules(INT16), wide.zero_points_are_zero, sums_fit_output, scales_are_general)
 
 
@@ -220,7 +221,7 @@ def shapes_are_equal(graph: Graph, op: Op) -> Facts | None:
 
 def shifts_are_moderate(graph: Graph, op: Op) -> Facts | None:
     """Its scales ask for shifts by {shifts} bits, not 0 to 30 to the right; the portable kernel takes that."""
-    shifts = [-m.shift for m in _add_scales(graph, op)]
+    shifts = [-m.shift for m in add_scales(graph, op)]
     return None if all(0 <= s <= 30 for s in shifts) else {"shifts": shifts}
 
 
@@ -243,7 +244,7 @@ KERNELS = (
         max_version=4,
         requires=("dsp",),
         sources=("dsp/edgeq_dsp.h", "dsp/add_s8_dsp.c"),
-        rules=(*_ADD_RULES, shapes_are_equal, shifts_are_moderate),
+        rules=(*ADD_RULES, shapes_are_equal, shifts_are_moderate),
         lower=_lower_add_dsp,
         why="equal shapes: each input's scaling tabulated, one rounding by SMMULR per element",
     ),
@@ -253,7 +254,7 @@ KERNELS = (
         types="int8",
         max_version=4,
         sources=("portable/binary_s8.c",),
-        rules=_ADD_RULES,
+        rules=ADD_RULES,
         lower=_lower_add,
         why="every core; broadcasting",
     ),
@@ -273,7 +274,7 @@ KERNELS = (
         types="int8",
         max_version=5,
         sources=("portable/sub_s8.c",),
-        rules=_ADD_RULES,
+        rules=ADD_RULES,
         lower=_lower_add,
         why="every core; broadcasting",
     ),

@@ -22,7 +22,8 @@ def ahead(op: Op, out: Tensor) -> int:
     return out.shape[3] * (out.dtype.bits // 8) if op.kind == "MAX_POOL_2D" else 0
 
 
-def _lower(graph: Graph, op: Op) -> Lowering:
+def lower_pool(graph: Graph, op: Op) -> Lowering:
+    """The call: both kinds have the same parameters."""
     inp, out = graph.input_of(op, 0), graph.output_of(op)
     assert inp is not None
     window = windows.window_of(inp, out, op, op.integer("filter_height"), op.integer("filter_width"))
@@ -34,7 +35,8 @@ def _lower(graph: Graph, op: Op) -> Lowering:
     )
 
 
-def _rules(dtype: DType) -> tuple[Rule, ...]:
+def pool_rules(dtype: DType) -> tuple[Rule, ...]:
+    """The rules of both operators."""
     return (
         rules.arity(1, 1),
         rules.shapes_are_static,
@@ -58,7 +60,7 @@ def _row(op: str, dtype: DType, lower: Callable[[Graph, Op], Lowering]) -> Kerne
         types=dtype.value.lower(),
         max_version=3,
         sources=(f"portable/pool_2d_{SUFFIX[dtype]}.c",),
-        rules=_rules(dtype),
+        rules=pool_rules(dtype),
         lower=lower,
         why="every core",
     )
@@ -86,9 +88,9 @@ KERNELS = (
         max_version=3,
         requires=("dsp",),
         sources=("dsp/edgeq_dsp.h", "dsp/average_pool_2d_s8_dsp.c"),
-        rules=(*_rules(DType.INT8), sums_are_short),
-        lower=_lower,
+        rules=(*pool_rules(DType.INT8), sums_are_short),
+        lower=lower_pool,
         why="four channels a load, two sums in a word: 2 cycles an element instead of 9",
     ),
-    *(_row(op, dtype, _lower) for op in ("AVERAGE_POOL_2D", "MAX_POOL_2D") for dtype in (DType.INT8, DType.INT16)),
+    *(_row(op, dtype, lower_pool) for op in ("AVERAGE_POOL_2D", "MAX_POOL_2D") for dtype in (DType.INT8, DType.INT16)),
 )

@@ -104,9 +104,10 @@ def lower(graph: Graph, core: Core, model_macs: int | None = None) -> Program:
     """
     steps: list[Step] = []
     refused: list[str] = []
-    plain = _needing_plain(graph, core)
+    plain, inside = _needing_plain(graph, core), _with_precisions(graph)
     for op in graph.ops:
-        choice = choose_for(graph, op, () if op.index in plain else core.isa)
+        isa = core.isa if op.index not in inside else tuple(f for f in core.isa if f != "mve")
+        choice = choose_for(graph, op, () if op.index in plain else isa)
         if choice.kernel is None:
             refused.append(f"{graph.label(op)}: {'; '.join(v.message for v in choice.violations)}")
         else:
@@ -123,6 +124,12 @@ def lower(graph: Graph, core: Core, model_macs: int | None = None) -> Program:
         )
     macs = total_macs(graph) if model_macs is None else model_macs
     return Program(graph, core.name, tuple(steps), macs, _lower_precisions(graph, core, tuple(steps), macs))
+
+
+def _with_precisions(graph: Graph) -> frozenset[int]:
+    """Operators whose weights hold several precisions, which the kernels for Helium don't unpack."""
+    layers = {layer.weights for layer in graph.nested.layers} if graph.nested else set()
+    return frozenset(op.index for op in graph.ops if not layers.isdisjoint(op.inputs))
 
 
 def _needing_plain(graph: Graph, core: Core) -> frozenset[int]:

@@ -25,6 +25,7 @@ from edgeq.kernels import (
     lstm,
     mean,
     moves,
+    mve,
     normalization,
     pooling,
     quantize,
@@ -42,6 +43,7 @@ from edgeq.target import Core
 KERNELS: tuple[Kernel, ...] = (
     *float_layers.KERNELS,
     *float_elements.KERNELS,
+    *mve.KERNELS,
     *conv.KERNELS,
     *conv_s16.KERNELS,
     *depthwise.KERNELS,

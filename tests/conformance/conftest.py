@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from conformance.helium import HeliumMachine
 from conformance.machine import CoreMachine, HostMachine, Machine, NotHereError, SanitizedMachine
 
 from edgeq import registry
@@ -13,6 +14,8 @@ _MAKERS = {
     "core": lambda folder: CoreMachine("gcc", folder=folder),
     "core-watched": lambda folder: CoreMachine("gcc", watch=True, folder=folder),
     "core-zig": lambda folder: CoreMachine("zig", folder=folder),
+    "helium": lambda folder: HeliumMachine("gcc", folder),
+    "helium-zig": lambda folder: HeliumMachine("zig", folder),
     "core-portable": lambda folder: CoreMachine("gcc", special=False, folder=folder),
 }
 

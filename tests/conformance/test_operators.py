@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 from conformance.cases import Case, Row, hold
-from conformance.machine import Machine, board
+from conformance.machine import Machine
 from conformance.operators import OPERATORS
+from conformance.strategies_wide import WIDE
 from hypothesis import HealthCheck, given, settings
 
+from edgeq import target
 from edgeq.kernels import KERNELS, choose, operators
 from edgeq.tflite import parse
 
@@ -25,6 +27,14 @@ _RAN: dict[str, Counter[Row]] = {}
 _SPECIAL = tuple(
     n for n in OPERATORS if n.startswith(("CONV", "DEPTHWISE", "FULLY", "ADD", "AVERAGE_POOL")) and "float" not in n
 )
+
+
+_HELIUM = {
+    **WIDE,
+    **{n: OPERATORS[n] for n in ("AVERAGE_POOL_2D", "MAX_POOL_2D")},
+    **{n: OPERATORS[n] for n in _SPECIAL if "int" not in n},
+}
+"""What has kernels for Helium."""
 
 
 def _sampled(names: Iterable[str]) -> list[str]:
@@ -52,6 +62,20 @@ def test_cortex_m4_equals_the_reference(machine: Machine, name: str, examples: i
 @pytest.mark.parametrize("name", [n for n in _SPECIAL if "int" not in n])
 def test_words_are_loaded_in_groups_from_aligned_addresses_only(machine: Machine, name: str, examples: int) -> None:
     hold(machine, OPERATORS[name], examples)
+
+
+@pytest.mark.parametrize("machine", ["helium"], indirect=True)
+@pytest.mark.parametrize("examples", [4, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", _HELIUM)
+def test_cortex_m55_equals_the_reference(machine: Machine, name: str, examples: int) -> None:
+    hold(machine, _HELIUM[name], examples)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("machine", ["helium-zig"], indirect=True)
+@pytest.mark.parametrize("name", _HELIUM)
+def test_cortex_m55_by_the_other_compiler(machine: Machine, name: str) -> None:
+    hold(machine, _HELIUM[name], 8)
 
 
 @pytest.mark.slow
@@ -86,10 +110,13 @@ def test_every_row_was_reached_and_the_page_of_operators_says_so() -> None:
     assert written == now, "run: PYTHONPATH=tests python docs/operator_reference.py"
 
 
-def test_every_special_row_is_reached() -> None:
+@pytest.mark.parametrize(
+    ("name", "feature", "strategies"), [("nucleo-l4r5zi", "dsp", _SPECIAL), ("corstone-300", "mve", tuple(_HELIUM))]
+)
+def test_every_special_row_is_reached(name: str, feature: str, strategies: tuple[str, ...]) -> None:
     """On the core, among the cases of the operators that have special rows."""
-    special = board().core
-    rows = {(k.op, k.symbol) for k in KERNELS if k.requires}
+    special = target.load(name).core
+    rows = {(k.op, k.symbol) for k in KERNELS if feature in k.requires}
     reached: set[tuple[str, str]] = set()
 
     def note(case: Case) -> None:
@@ -99,9 +126,11 @@ def test_every_special_row_is_reached() -> None:
             if kernel is not None:
                 reached.add((kernel.op, kernel.symbol))
 
-    for name in _SPECIAL:
+    for strategy in strategies:
+        if rows <= reached:
+            break
         each = settings(max_examples=60, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
-        each(given(OPERATORS[name])(note))()
+        each(given({**OPERATORS, **WIDE}[strategy])(note))()
     assert rows <= reached
 
 
