@@ -3,9 +3,10 @@
     EDGEQ_SHARED=../shared python benchmarks/mve.py [kws vww ic ad] [--toolchain zig|gcc] [--layers]
 
 The firmware that `edgeq build -t corstone-300` makes boots in QEMU (Debian's 7.2 and later; mps3-an547) with
-`-icount shift=0`: each instruction then takes one nanosecond of virtual time, whatever it does. The board's SysTick counts
-that time at 32 MHz, so its ticks are instructions in steps of 31.25. What is counted is instructions, not cycles: on
-silicon a vector instruction takes two cycles, some of which overlap. Every output is compared with the reference.
+`-icount shift=0`: each instruction then takes one nanosecond of virtual time, whatever it does. The board's SysTick
+counts that time at 32 MHz, so its ticks are instructions in steps of 31.25. What is counted is instructions, not
+cycles: on silicon a vector instruction takes two cycles, some of which overlap. Every output is compared with the
+reference.
 """
 
 from __future__ import annotations
