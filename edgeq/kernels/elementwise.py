@@ -129,8 +129,8 @@ def _addition(graph: Graph, op: Op) -> Addition:
         arithmetic.zero_point_of(a),
         arithmetic.zero_point_of(b),
         arithmetic.zero_point_of(out),
-        *_add_scales(graph, op),
-        _headroom_bits(graph, op),
+        *add_scales(graph, op),
+        headroom_bits(graph, op),
         *arithmetic.activation_range(op.text("fused_activation_function", "NONE"), out),
     )
 
@@ -233,7 +233,7 @@ KERNELS = (
         max_version=4,
         requires=("dsp",),
         sources=("dsp/edgeq_dsp.h", "dsp/add_weighted_s8_dsp.c"),
-        rules=(*_ADD_RULES, shapes_are_equal, shifts_are_moderate, is_a_weighted_sum),
+        rules=(*ADD_RULES, shapes_are_equal, shifts_are_moderate, is_a_weighted_sum),
         lower=_lower_add_weighted,
         why="equal shapes, all 65,536 pairs of bytes proved: two products and one rounding per element",
     ),
