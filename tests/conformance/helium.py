@@ -15,7 +15,7 @@ from tempfile import mkdtemp
 
 import numpy as np
 from conformance.batch import joined
-from conformance.machine import Array, NotHereError, _Kernels, _run, _write, generate, keeps_state
+from conformance.machine import Array, NotHereError, Planner, _Kernels, _run, _write, generate, keeps_state, planned
 
 from edgeq import resources, target
 from edgeq.codegen.project import C_FLAGS, GCC_C_FLAGS, gcc_machine_flags, zig_machine_flags
@@ -90,9 +90,9 @@ class HeliumMachine:
         """See Machine."""
         return self.load_many([graph])[0]
 
-    def load_many(self, graphs: Sequence[Graph]) -> list[HeliumModel]:
+    def load_many(self, graphs: Sequence[Graph], planner: Planner = planned) -> list[HeliumModel]:
         """See Machine."""
-        made = [generate(graph, self.core) for graph in graphs]
+        made = [generate(graph, self.core, planner) for graph in graphs]
         self._count += 1
         folder = self._folder / f"batch{self._count}"
         source, kernels = joined([files for _, _, files in made])
