@@ -127,13 +127,15 @@ def target_of(given: str, device: Named | None) -> Target:
 
 
 @contextmanager
-def port_held(port: str, wait_s: float, listener: Listener) -> Iterator[None]:
-    """The lock of a port that was named by itself."""
+def held(port: str, device: str, wait_s: float, listener: Listener) -> Iterator[None]:
+    """The locks of a port and of a device's id that were named by themselves; "" and "auto" name nothing."""
     from edgeq.pipeline.bench import keys_of_port
     from edgeq.runners import locks
 
     how = rules(wait_s)
-    with locks.hold(how.locks, keys_of_port(port), how.command, wait_s=wait_s, listener=listener):
+    keys = [f"usb:{device.lower()}"] if device else []
+    keys += keys_of_port(port) if port not in ("", "auto") else ()
+    with locks.hold(how.locks, keys, how.command, wait_s=wait_s, listener=listener):
         yield
 
 

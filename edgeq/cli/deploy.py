@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from edgeq.cli import context
+from edgeq.cli import bench, context
 
 
 @click.command("deploy")
@@ -67,19 +67,20 @@ def command(
         require_writable(output)
     out = context.output("deploy", as_json, quiet)
     board = context.load_target(target)
+    console, wanted = context.port_called(port), context.device_called(device)
     try:
-        with out.teller() as listener:
+        with out.teller() as listener, bench.held(console, wanted, 0.0, listener):
             done = pipeline.deploy(
                 model,
                 board,
                 sim=sim,
-                port=context.port_called(port),
+                port=console,
                 hardware=hardware,
                 reserve_ram_bytes=reserve_ram,
                 reserve_flash_bytes=reserve_flash,
                 toolchain=toolchain,
                 runner=runner,
-                device=context.device_called(device),
+                device=wanted,
                 options=FlashOptions(pack=pack, allow_erase=allow_erase),
                 data=data,
                 samples=samples,

@@ -150,8 +150,8 @@ def command(
         context.refuse_computer_options(more, board)
         plan = context.metering(metering)
         port = context.port_called(port)
-        if port not in ("", "auto") and not chosen:
-            stack.enter_context(bench.port_held(port, wait_s, listener))
+        if not chosen:
+            stack.enter_context(bench.held(port, "", wait_s, listener))
         call: Any = partial(
             pipeline.profile if precision != "all" else profile_precisions,
             model,

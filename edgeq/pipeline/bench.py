@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from edgeq.errors import EdgeqError, PortError, UsageError
+from edgeq.errors import EdgeqError, UsageError
 from edgeq.events import Event, Listener, Progress, silent
 from edgeq.runners import labgrid, locks
 from edgeq.runners.names import COORDINATOR, Named
@@ -84,13 +84,15 @@ def reach(device: Named, rules: Rules, *, console: bool = True, listener: Listen
     """Hold a device for as long as the context lasts.
 
     Args:
-        console: a device known by its serial number must have a serial port now; False for one that is to be flashed,
-            and for phones.
+        console: a device known by its serial number must have a serial port now. False for phones, and for one that is
+            to be flashed: after that it is looked for again, because it may come back under another name.
 
     Raises:
         PortError: it is in use, or has no console here.
         MissingDependencyError, DeviceError: see `edgeq.runners.labgrid.acquired`.
     """
+    from edgeq.runners.ports import port_of
+
     with ExitStack() as stack:
         stack.enter_context(
             locks.hold(rules.locks, locks.keys_of(device), rules.command, wait_s=rules.wait_s, listener=listener)
@@ -112,19 +114,8 @@ def reach(device: Named, rules: Rules, *, console: bool = True, listener: Listen
             sim = device.runner == "virtual" and not device.port
             yield Way(port=device.port, device="" if sim else device.flash_id, sim=sim)
         else:
-            yield Way(port=_console(device, console), device=device.flash_id, adb=device.serial_number)
-
-
-def _console(device: Named, needed: bool) -> str:
-    """The port of a device that is known by its serial number; "" where it has none and needs none."""
-    from edgeq.runners.ports import port_of
-
-    try:
-        return port_of(device.serial_number, device.name)
-    except PortError:
-        if needed:
-            raise
-        return ""
+            port = port_of(device.serial_number, device.name) if console else ""
+            yield Way(port=port, device=device.flash_id, adb=device.serial_number)
 
 
 def on_each(

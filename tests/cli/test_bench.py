@@ -9,7 +9,8 @@ import pytest
 from command_line import Edgeq
 from device_double import DeviceDouble
 
-from edgeq.runners import locks, usb
+from edgeq.runners import locks, ports, usb
+from edgeq.runners.ports import SerialPort
 
 BOARD = "nucleo-l4r5zi"
 
@@ -143,3 +144,27 @@ def test_several_are_flashed_at_once(edgeq: Edgeq, model: Path, file: Path, tmp_
     assert edgeq("flash", tmp_path / "build", "--device", "a").code == 0
     ill = edgeq("flash", tmp_path / "build", "--device", "a", "--device", "c", "--json")
     assert ill.code != 0 and ill.json["devices"][0]["passed"] and "error" in ill.json["devices"][1]
+
+
+def test_a_serial_number_is_followed_and_locked(
+    edgeq: Edgeq, model: Path, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A board on USB by its number: its port now, and the lock of whoever flashes it by its probe."""
+    write(file, f'name = "usb"\ntarget = "{BOARD}"\nserial_number = "0672FF"')
+    with DeviceDouble() as double:
+        here = SerialPort(double.port, "ST-LINK", 0x0483, 0x374B, "0672ff")
+        monkeypatch.setattr(ports.port_of, "__defaults__", (lambda: (here,),))
+        said = edgeq("profile", model, "--device", "usb", "--json")
+        assert said.code == 1 and "another model" in said.json["error"]["what"]  # it was reached
+        with locks.hold(tmp_path / "locks", ["usb:0672ff"], "edgeq flash build"):
+            assert edgeq("profile", model, "--device", "usb", "--json").json["error"]["facts"]["reason"] == "locked"
+            flashing = edgeq("flash", tmp_path, "--device", "usb", "--json")
+            assert flashing.code == 5 and "edgeq flash build" in flashing.json["error"]["what"]
+    monkeypatch.setattr(ports.port_of, "__defaults__", (lambda: (),))
+    assert edgeq("profile", model, "--device", "usb").code == 5
+
+
+def test_deploy_respects_the_locks(edgeq: Edgeq, model: Path, tmp_path: Path) -> None:
+    with locks.hold(tmp_path / "locks", ["usb:0672ff"], "edgeq profile something"):
+        said = edgeq("deploy", model, "--target", BOARD, "--device", "0672FF", "--json")
+    assert said.code == 5 and "edgeq profile something" in said.json["error"]["what"]
