@@ -25,7 +25,7 @@ _FIRMWARE_ONLY = ("input buffer", "stack", "runtime")
 """Parts that a program on a computer or phone doesn't have, or has from the system."""
 KERNEL_FEATURES = frozenset(feature for kernel in KERNELS for feature in kernel.requires)
 """The core features that the choice of a kernel can depend on."""
-_ALIGNMENTS = {"weights": 16, "parameters": 4}
+_ALIGNMENTS = {"weights": 32, "parameters": 4}
 """Of each constant in model.c (firmware_templates/model/model.c.j2)."""
 _FILE_SOURCE = "the model's constants as packed for its kernels"
 

@@ -48,7 +48,7 @@ def sums_fit(width: dsp.Width) -> Rule:
     def sums_stay_small(graph: Graph, op: Op) -> Facts | None:
         """A sum may reach 2**30 or a shift 22 bits, beyond which the DSP kernels' rounding wouldn't be exact."""
         p = parts(graph, op)
-        return None if dsp.sums_stay_small(_matrix(p), width.scaled) else {}
+        return None if dsp.sums_stay_small(matrix(p), width.scaled) else {}
 
     return sums_stay_small
 
@@ -123,14 +123,15 @@ def padded_depth(p: Parts) -> int:
     return dsp.round_up(p.weights.size // p.window.out_c, 4)
 
 
-def _matrix(p: Parts) -> Channels:
+def matrix(p: Parts) -> Channels:
+    """The convolution's channels, weights as [out_c][filter_h * filter_w * in_c]."""
     return p.channels(p.weights.reshape(p.window.out_c, -1))
 
 
 def _tiles(scratch_bytes: Callable[[Parts], int], width: dsp.Width) -> Callable[[Graph, Op], Lowering]:
     def lower(graph: Graph, op: Op) -> Lowering:
         p = parts(graph, op)
-        return lower_tiles(p, _matrix(p), macs(graph, op), scratch_bytes(p), width)
+        return lower_tiles(p, matrix(p), macs(graph, op), scratch_bytes(p), width)
 
     return lower
 
@@ -138,7 +139,7 @@ def _tiles(scratch_bytes: Callable[[Parts], int], width: dsp.Width) -> Callable[
 def _vector(width: dsp.Width) -> Callable[[Graph, Op], Lowering]:
     def lower(graph: Graph, op: Op) -> Lowering:
         p = parts(graph, op)
-        return fully_connected.lower_rows(1, _matrix(p), macs(graph, op), width)
+        return fully_connected.lower_rows(1, matrix(p), macs(graph, op), width)
 
     return lower
 

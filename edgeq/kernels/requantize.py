@@ -32,9 +32,9 @@ from edgeq.kernels.arithmetic import INT8_MAX, INT8_MIN
 from edgeq.kernels.channels import Channels
 
 FRACTION = 2
-"""Bits below the output's unit in the high word. More make M finer (it has 31 bits), and exclude larger factors: with
-2, those from 1/8 on. Every RELU channel of the MLPerf Tiny networks' convolutions has an exact M with it; with 0, four
-have none, and with 4, nineteen."""
+"""Bits below the output's unit in the high word, unless a kernel says otherwise. More make M finer (it has 31 bits),
+and exclude larger factors: with 2, those from 1/8 on. Every RELU channel of the MLPerf Tiny networks' convolutions has
+an exact M with it; with 0, four have none, and with 4, nineteen."""
 
 _TRIES = 17
 _MOST_REACH = 1 << 30
@@ -45,10 +45,10 @@ Integers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Affine:
-    """Per channel: output = min(max((sum * multiplier + constant) >> (32 + FRACTION), -128), 127).
+    """Per channel: output = min(max((sum * multiplier + constant) >> (32 + fraction), -128), 127).
 
-    `sum` is of weights times int8 activations, without bias and zero points; with any in its interval the 64-bit sum
-    doesn't overflow.
+    `sum` is of weights times int8 activations, without bias and zero points (but see `affine`); with any in its
+    interval the 64-bit sum doesn't overflow.
 
     Attributes:
         multiplier: (channels,), 0 <= multiplier < 2**31.
@@ -75,23 +75,33 @@ class Affine:
         return table
 
 
-def affine(channels: Channels) -> Affine | None:
+def affine(channels: Channels, *, biased: bool = False, fraction: int = FRACTION) -> Affine | None:
     """The affine step of every channel, or None when one has none.
+
+    Args:
+        biased: sums start with the bias, the input's zero point folded in; channels that share a multiplier share one
+            step then.
+        fraction: bits below the output's unit.
 
     Also None where a total could reach 2**31 once shifted left, which the reference would wrap, or a sum 2**30.
     """
-    steps = thresholds(channels)
+    steps = thresholds(channels, biased)
     if steps is None:
         return None
     least, low, high, real = steps
-    found = _search(least, low, high, np.ldexp(real, 32 + FRACTION))
+    found = _search(least, low, high, np.ldexp(real, 32 + fraction), 32 + fraction)
     if found is None:
         return None
     return Affine(*found, np.maximum(abs(low), abs(high))[:, 0])
 
 
-def thresholds(channels: Channels) -> tuple[Integers, Integers, Integers, npt.NDArray[np.float64]] | None:
+def thresholds(
+    channels: Channels, biased: bool = False
+) -> tuple[Integers, Integers, Integers, npt.NDArray[np.float64]] | None:
     """Where each channel's output steps up, by sums without bias and zero points.
+
+    Args:
+        biased: as for `affine`.
 
     Returns:
         (channels, 256): the least sum that gives at least -128, -127, ..., high + 1 where none does; (channels, 1)
@@ -106,6 +116,11 @@ def thresholds(channels: Channels) -> tuple[Integers, Integers, Integers, npt.ND
         :, None
     ]
     totals = channels.interval()
+    if biased:
+        offset = np.zeros_like(offset)
+        if len(channels.multipliers) == 1:
+            totals = totals[0].min(keepdims=True), totals[1].max(keepdims=True)
+            value, shift, offset = value[:1], shift[:1], offset[:1]
     low, high = totals[0][:, None] - offset, totals[1][:, None] - offset
     if np.any(np.maximum(abs(totals[0]), abs(totals[1])) >= (np.int64(1) << 31) >> np.maximum(shift[:, 0], 0)):
         return None
@@ -141,13 +156,12 @@ def _least_sums(output: Callable[[Integers], Integers], low: Integers, high: Int
 
 
 def _search(
-    least: Integers, low: Integers, high: Integers, ideal: npt.NDArray[np.float64]
+    least: Integers, low: Integers, high: Integers, ideal: npt.NDArray[np.float64], n: int
 ) -> tuple[Integers, Integers] | None:
     """Multiplier and constant of each channel.
 
     For an output k from -127 on with the least sum T that gives it: T * M + C >= k << n, and (T - 1) * M + C < k << n.
     """
-    n = 32 + FRACTION
     edges = _OUTPUTS[1:] << n
     least = least[:, 1:]
     reached, passed = least <= high, least > low
@@ -163,15 +177,15 @@ def _search(
         most_c = np.where(passed[left], edges - product + tried[:, None], _FAR).min(axis=1) - 1
         good = (least_c <= most_c) & (tried >= 0) & (tried < 1 << 31)
         multiplier[left[good]] = tried[good]
-        constant[left[good]] = _between(least_c, most_c)[good]
+        constant[left[good]] = _between(least_c, most_c, n)[good]
         left = left[~good]
         if left.size == 0:
             return multiplier, constant
     return None
 
 
-def _between(least: Integers, most: Integers) -> Integers:
+def _between(least: Integers, most: Integers, n: int) -> Integers:
     """The middle; beside the end that there is, where the other is open (only the lowest or the highest output)."""
-    unit = np.int64(1) << (32 + FRACTION)
+    unit = np.int64(1) << n
     middle = (least >> 1) + (most >> 1)
     return np.where(least == -_FAR, most - unit, np.where(most == _FAR - 1, least + unit, middle))

@@ -39,6 +39,7 @@ Array = npt.NDArray[Any]
 _GUARD = 256
 _STRICT = ("-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Werror")
 _TARGET = "nucleo-l4r5zi"
+_IT_STATE = 0x0600FC00  # of xPSR
 
 
 Planner = Callable[[Program], MemoryPlan]
@@ -485,9 +486,14 @@ class CoreModel:
         self._runs = 0
 
     def _note(self, uc: Any, access: int, address: int, size: int, value: int, user: Any) -> None:
-        if size >= 4 and address & 3:
-            from unicorn import arm_const as arm
+        from unicorn import arm_const as arm
 
+        # Before a memory hook Unicorn brings the IT state up to date, and doesn't clear that again: a later block would
+        # skip instructions (its issue 2309).
+        status = uc.reg_read(arm.UC_ARM_REG_XPSR)
+        if status & _IT_STATE:
+            uc.reg_write(arm.UC_ARM_REG_XPSR, status & ~_IT_STATE)
+        if size >= 4 and address & 3:
             self._unaligned.add(uc.reg_read(arm.UC_ARM_REG_PC))
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:

@@ -43,6 +43,55 @@ typedef struct {
   int32_t act_max;               /* 36 */
 } edgeq_dsp_tile;
 
+/* A run of pixels, two at a time, by groups of four channels, with paired weights: of channels A and B each half word is
+ * 256 * B + A as one signed number, words as for edgeq_dsp_tile. Offsets are known to mat_mul_paired_dsp.inc. */
+typedef struct {
+  const int16_t *columns; /*  0: [tiles][K / 2][2 pixels][2] */
+  const int8_t *weights;  /*  4: [groups][K / 2][2 words] */
+  const int32_t *records; /*  8: for each group what its channels' requantization takes */
+  int8_t *out;            /* 12: first pixel, first channel */
+  int32_t out_stride;     /* 16: bytes from pixel to pixel */
+  int32_t depth_bytes;    /* 20: of a tile's columns, and of a group's weights: 4 * K */
+  int32_t tiles;          /* 24: pairs of pixels, > 0 */
+  int32_t groups;         /* 28 */
+} edgeq_dsp_tiles;
+
+/* A row of outputs, two pixels at a time, by groups of four channels, with paired weights; the input is a band of widened
+ * rows. Offsets are known to mat_mul_band_dsp.inc. */
+typedef struct {
+  const void *band;       /*  0: the first window */
+  const int8_t *weights;  /*  4: as for edgeq_dsp_tiles, but that pairs are in the order of the filter's rows */
+  const int32_t *records; /*  8 */
+  int8_t *out;            /* 12: first pixel, first channel */
+  int32_t out_stride;     /* 16: bytes from pixel to pixel */
+  int32_t depth_bytes;    /* 20: of a group's weights: 4 * K */
+  int32_t tiles;          /* 24: pairs of pixels, > 0 */
+  int32_t groups;         /* 28 */
+  int32_t segment;        /* 32: bytes of a group's weights for one row of the filter, a multiple of 64 */
+  int32_t gap;            /* 36: bytes of the band from the end of a row of the window to the next row */
+  int32_t step;           /* 40: bytes of the band from a pair of pixels to the next */
+  void *copy;             /* 44: where a group's weights are copied to, or NULL */
+} edgeq_dsp_band_tiles;
+
+typedef struct {
+  edgeq_window window;
+  edgeq_dsp_band_tiles tiles; /* but for `band`, `out` and `copy` */
+  int32_t band_row;           /* bytes of a widened input row with its padding */
+  int32_t copied;             /* whether a group's weights are copied to RAM */
+  int32_t in_zero;
+  void (*multiply)(const edgeq_dsp_band_tiles *tiles);
+} edgeq_dsp_band_params;
+
+/* How a window is gathered; offsets are known to gather_dsp.S. */
+typedef struct {
+  int8_t *rest;       /*  0: room for what a window's rows have beyond whole words, in words */
+  int32_t rows;       /*  4: > 0 */
+  int32_t whole;      /*  8: bytes of a row in whole words */
+  int32_t aside;      /* 12: bytes of a row beyond that */
+  int32_t step;       /* 16: bytes from the end of a row to the next one */
+  int32_t rest_words; /* 20 */
+} edgeq_dsp_gather_shape;
+
 /* Rows of a matrix times one vector; offsets are known to mat_vec_s8_dsp.S. */
 typedef struct {
   const int16_t *column;         /*  0: [pairs][2] */
@@ -71,6 +120,17 @@ typedef struct {
 } edgeq_dsp_conv_params;
 
 typedef struct {
+  edgeq_window window;
+  const int8_t *weights;
+  const int32_t *records;
+  int32_t depth; /* K, padded to a multiple of four */
+  int32_t chunk; /* pairs of pixels at a time */
+  int32_t band_row; /* bytes of an input row with its padding; not 1x1 */
+  int32_t in_zero;
+  void (*multiply)(const edgeq_dsp_tiles *tiles);
+} edgeq_dsp_paired_params;
+
+typedef struct {
   int32_t rows, depth; /* depth padded to a multiple of four */
   int32_t depth_used;
   int32_t outputs;
@@ -87,6 +147,24 @@ typedef struct {
   int32_t count;
   int32_t m0, m1, constant;
 } edgeq_dsp_add_params;
+
+/* Rows of paired weights times one vector of bytes; offsets are known to mat_vec_paired_dsp.inc. */
+typedef struct {
+  const int8_t *in;       /*  0 */
+  const int8_t *weights;  /*  4: eight rows a time, [depth / 2][4 words]; the rest two a time, [depth / 2][1] */
+  const int32_t *bias;    /*  8: odd rows: 256 times, and the even row's */
+  const int32_t *records; /* 12: three words a row, or for all even and all odd rows */
+  int32_t back;           /* 16: after two rows: 0, or -24 where all share them */
+  int8_t *out;            /* 20 */
+  int32_t depth;          /* 24: a multiple of four */
+  int32_t rows;           /* 28 */
+} edgeq_dsp_paired_rows;
+
+typedef struct {
+  edgeq_dsp_paired_rows rows; /* but for `in` and `out` */
+  int32_t batches;
+  void (*multiply)(const edgeq_dsp_paired_rows *rows);
+} edgeq_dsp_paired_fc_params;
 
 /* What a 3x3 depthwise convolution needs to know of a channel; offsets are known to depthwise_3x3_s8_dsp.S. */
 typedef struct {
@@ -113,6 +191,16 @@ void edgeq_dsp_mat_mul_4(const edgeq_dsp_tile *tile);
 void edgeq_dsp_mat_mul_4_s4(const edgeq_dsp_tile *tile);
 void edgeq_dsp_mat_mul_4_top4(const edgeq_dsp_tile *tile); /* of int8 weights the four highest bits */
 void edgeq_dsp_mat_mul_4_top2(const edgeq_dsp_tile *tile);
+void edgeq_dsp_mat_mul_band_32_affine(const edgeq_dsp_band_tiles *tiles);
+void edgeq_dsp_mat_mul_band_64_affine(const edgeq_dsp_band_tiles *tiles);
+void edgeq_dsp_mat_mul_band_128_affine(const edgeq_dsp_band_tiles *tiles);
+void edgeq_dsp_mat_mul_band_32_exact(const edgeq_dsp_band_tiles *tiles);
+void edgeq_dsp_mat_mul_band_64_exact(const edgeq_dsp_band_tiles *tiles);
+void edgeq_dsp_mat_mul_band_128_exact(const edgeq_dsp_band_tiles *tiles);
+void edgeq_dsp_gather(const edgeq_dsp_gather_shape *g, const int8_t *from, uint32_t *to);
+void edgeq_dsp_widen_pairs(const int8_t *in, int32_t depth, int32_t pairs, void *to);
+void edgeq_dsp_mat_mul_paired_affine(const edgeq_dsp_tiles *tiles);
+void edgeq_dsp_mat_mul_paired_exact(const edgeq_dsp_tiles *tiles);
 void edgeq_dsp_mat_vec(const edgeq_dsp_rows *rows);
 void edgeq_dsp_mat_vec_s4(const edgeq_dsp_rows *rows);
 void edgeq_dsp_mat_vec_top4(const edgeq_dsp_rows *rows);
@@ -121,6 +209,10 @@ void edgeq_dsp_mat_vec_top2(const edgeq_dsp_rows *rows);
 void edgeq_conv_2d_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, int8_t *out, void *scratch);
 void edgeq_conv_2d_few_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, int8_t *out, void *scratch);
 void edgeq_pointwise_conv_2d_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, int8_t *out, void *scratch);
+void edgeq_pointwise_conv_2d_paired_s8_dsp(const edgeq_dsp_paired_params *p, const int8_t *in, int8_t *out,
+                                           void *scratch);
+void edgeq_conv_2d_band_s8_dsp(const edgeq_dsp_band_params *p, const int8_t *in, int8_t *out, void *scratch);
+void edgeq_conv_2d_paired_s8_dsp(const edgeq_dsp_paired_params *p, const int8_t *in, int8_t *out, void *scratch);
 void edgeq_depthwise_conv_2d_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, int8_t *out, void *scratch);
 void edgeq_depthwise_3x3_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, int8_t *out, void *scratch);
 void edgeq_depthwise_conv_2d_s4_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, int8_t *out, void *scratch);
@@ -129,6 +221,9 @@ void edgeq_add_s8_dsp(const edgeq_binary_params *p, const int8_t *in0, const int
                       void *scratch);
 void edgeq_average_pool_2d_s8_dsp(const edgeq_pool_params *p, const int8_t *in, int8_t *out);
 void edgeq_add_weighted_s8_dsp(const edgeq_dsp_add_params *p, const int8_t *in0, const int8_t *in1, int8_t *out);
+void edgeq_dsp_mat_vec_paired_affine(const edgeq_dsp_paired_rows *rows);
+void edgeq_dsp_mat_vec_paired_exact(const edgeq_dsp_paired_rows *rows);
+void edgeq_fully_connected_paired_s8_dsp(const edgeq_dsp_paired_fc_params *p, const int8_t *in, int8_t *out);
 void edgeq_fully_connected_s8_dsp(const edgeq_dsp_fully_connected_params *p, const int8_t *in, int8_t *out,
                                   void *scratch);
 

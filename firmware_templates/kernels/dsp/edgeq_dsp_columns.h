@@ -62,6 +62,19 @@ static inline edgeq_dsp_tile edgeq_dsp_tile_of(const edgeq_dsp_conv_params *p, v
   };
 }
 
+static inline edgeq_dsp_tiles edgeq_dsp_tiles_of(const edgeq_dsp_paired_params *p, void *columns) {
+  return (edgeq_dsp_tiles){
+      .columns = columns,
+      .weights = p->weights,
+      .records = p->records,
+      .out = NULL,
+      .out_stride = p->window.out_c,
+      .depth_bytes = 4 * p->depth,
+      .tiles = 0,
+      .groups = p->window.out_c / 4,
+  };
+}
+
 /* Where a tile of four positions starts when `done` of `total` are done: the last tile goes back so that it is
  * full, and does some positions twice. */
 static inline int32_t edgeq_dsp_tile_start(int32_t done, int32_t total) {
