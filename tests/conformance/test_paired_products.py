@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from conformance.cases import Case, compare
 from conformance.machine import Machine
+from conformance.overlapped import overlapped
 from models_flatbuffer import T, single_op_model
 
 from edgeq.kernels import arithmetic, choose
@@ -98,6 +99,6 @@ def test_each_product_equals_the_reference(machine: Machine, relu: bool) -> None
         assert chosen is not None and kernel in chosen.symbol, case.about
         assert ("paired" in chosen.symbol or "band" in chosen.symbol) and "dsp" in chosen.requires, case.about
         assert chosen.types.startswith("int8, one rounding" if relu else "int8, two roundings"), case.about
-    for loaded, case in zip(machine.load_many(graphs), cases, strict=True):
+    for loaded, case in zip(machine.load_many(graphs, overlapped), cases, strict=True):
         compare(loaded, case, 0)
         loaded.close()
