@@ -57,12 +57,12 @@ def _f32(function: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]])
     return rounded
 
 
-_EXP, _TANH = _f32(np.exp), _f32(np.tanh)
+EXP, _TANH = _f32(np.exp), _f32(np.tanh)
 
 
 def _logistic(x: Floats) -> Floats:
     with np.errstate(all="ignore"):
-        return np.float32(1) / (np.float32(1) + _EXP(-x))
+        return np.float32(1) / (np.float32(1) + EXP(-x))
 
 
 def _elu(x: Floats) -> Floats:
@@ -220,7 +220,7 @@ KERNELS = (
     _row("HARD_SWISH", 1, _hard_swish, output_is_fine_enough),
     _row("LEAKY_RELU", 2, _leaky_relu, slope_is_usable, rules.factor_is_defined(0)),
     _row("ELU", 1, _through_float(_elu)),
-    _row("EXP", 2, _through_float(_EXP), exact=_SATURATES),
+    _row("EXP", 2, _through_float(EXP), exact=_SATURATES),
     _row("LOG", 2, _through_float(_f32(np.log))),
     _row("RSQRT", 3, _rsqrt, root_is_defined),
     _row("ABS", 5, _abs, rules.factor_is_defined(0)),

@@ -38,6 +38,7 @@ from edgeq.kernels import (
     spatial,
     state,
     svdf,
+    unary_s16,
 )
 from edgeq.kernels.contract import Kernel, Rule, Violation
 from edgeq.target import Core
@@ -58,6 +59,7 @@ KERNELS: tuple[Kernel, ...] = (
     *binary.KERNELS,
     *activations.KERNELS,
     *lookup.KERNELS,
+    *unary_s16.KERNELS,
     *softmax.KERNELS,
     *softmax_s16.KERNELS,
     *sigmoid_s16.KERNELS,

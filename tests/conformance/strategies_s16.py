@@ -211,7 +211,23 @@ def float_ends(draw: st.DrawFn, kind: str) -> Case:
     return Case(single_op_model(kind, [T((4, 16), "FLOAT32")], whole, version=2), {"out": whole}, runs)
 
 
+@st.composite
+def unary(draw: st.DrawFn, kind: str) -> Case:
+    """LEAKY_RELU, ABS and EXP."""
+    s_in = draw(scales(-14, -10) if kind == "EXP" else scales(-16, 0))  # exp() of float32 ends at 88
+    s_out = draw(scales(-18, 16)) if kind == "EXP" else float32(s_in * draw(scales(-4, 6)))
+    if kind == "ABS" and draw(st.booleans()):
+        s_out = s_in
+    options = {"alpha": draw(st.one_of(st.just(0.3), st.just(0.0), scales(-8, 2)))} if kind == "LEAKY_RELU" else {}
+    shape = (8, 1024)
+    ends = [T(shape, "INT16", scale=s) for s in (s_in, s_out)]
+    version = {"LEAKY_RELU": 2, "ABS": 3, "EXP": 2}[kind]
+    model = single_op_model(kind, ends[:1], ends[1], options, version=version)
+    return Case(model, {"kind": kind, "scales": (s_in, s_out), **options}, _every(shape))
+
+
 CASES: dict[str, Values] = {
+    **{f"{kind}, int16": unary(kind) for kind in ("LEAKY_RELU", "ABS", "EXP")},
     "CONV_2D, int16": convolutions(False),
     "DEPTHWISE_CONV_2D, int16": convolutions(True),
     "FULLY_CONNECTED, int16": fully_connected(),
