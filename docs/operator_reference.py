@@ -31,8 +31,8 @@ shapes, strides, paddings, dilations, activations, scales, zero points, per chan
 row on a host without special features, each run with several inputs and equal to the reference: in every byte where
 *Equal* is empty, else as far as it says. The reference is tflite-runtime 2.14 `BUILTIN_REF`; LiteRT 2.3 where 2.14
 lacks the operator for that type; for sums of int8 and for SVDF with an int8 state, where host interpreters are wrong
-or crash, a replay of TFLM's definition. Rows that need a core's features (DSP, Helium) are held on emulated cores by the
-test suite.
+or crash, a replay of TFLM's definition. Rows that need a core's features (DSP, Helium) are held on emulated cores by
+the test suite.
 
 | operator | types | kernel | up to version | core | cases | equal |
 |---|---|---|---|---|---|---|
