@@ -3,7 +3,7 @@
 #include "kernels/edgeq_dsp_columns.h"
 
 /* Words, then bytes. */
-static void copy(int8_t *to, const int8_t *from, int32_t bytes) {
+__attribute__((noinline)) static void copy(int8_t *to, const int8_t *from, int32_t bytes) {
   for (; bytes >= 16; bytes -= 16, to += 16, from += 16) {
     const uint32_t words[4] = {edgeq_load4(from), edgeq_load4(from + 4), edgeq_load4(from + 8), edgeq_load4(from + 12)};
     __builtin_memcpy(to, words, 4);
