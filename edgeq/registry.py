@@ -91,6 +91,10 @@ PERIPHERALS: Mapping[str, Row] = {
     "stm32l4-rcc": Row(f"{_DEVICES}.stm32l4_rcc:Rcc", summary="clocks of the STM32L4 and L4+"),
     "stm32l4-pwr": Row(f"{_DEVICES}.stm32l4_pwr:Pwr", summary="power control of the STM32L4 and L4+"),
     "stm32l4-flash": Row(f"{_DEVICES}.stm32l4_flash:Flash", summary="flash controller of the STM32L4+"),
+    "stm32f4-rcc": Row(f"{_DEVICES}.stm32f4_rcc:Rcc", summary="clocks of the STM32F405 to F439"),
+    "stm32f4-pwr": Row(f"{_DEVICES}.stm32f4_pwr:Pwr", summary="power control of the STM32F42x and F43x"),
+    "stm32f4-flash": Row(f"{_DEVICES}.stm32f4_flash:Flash", summary="flash controller of the STM32F42x and F43x"),
+    "stm32-usart": Row(f"{_DEVICES}.stm32_usart:Usart", summary="USART of the older STM32, without FIFO"),
     "stm32-lpuart": Row(f"{_DEVICES}.stm32_lpuart:Lpuart", summary="LPUART and USART with FIFO of the newer STM32"),
     "stm32-timer": Row(f"{_DEVICES}.stm32_timer:Timer", summary="timers of the STM32 on the first peripheral bus"),
     "rp2-block": Row(f"{_DEVICES}.rp2:Block", summary="registers of the RP2040 with their set and clear aliases"),
@@ -100,6 +104,11 @@ PERIPHERALS: Mapping[str, Row] = {
     "rp2-ssi": Row(f"{_DEVICES}.rp2_flash:Ssi", summary="the RP2040's serial interface to its flash"),
     "pl011": Row(f"{_DEVICES}.pl011:Pl011", summary="Arm PrimeCell UART"),
     "stm32-gpio": Row(f"{_DEVICES}.stm32_gpio:Gpio", summary="ports of the STM32, one behind the other"),
+    "nrf52-clock": Row(f"{_DEVICES}.nrf52_clock:Clock", summary="CLOCK, POWER and APPROTECT of the nRF52"),
+    "nrf52-gpio": Row(f"{_DEVICES}.nrf52_gpio:Gpio", summary="P0 and P1 of the nRF52840"),
+    "nrf52-nvmc": Row(f"{_DEVICES}.nrf52_nvmc:Nvmc", summary="flash controller of the nRF52840"),
+    "nrf52-timer": Row(f"{_DEVICES}.nrf52_timer:Timer", summary="timers of the nRF52"),
+    "nrf52-uarte": Row(f"{_DEVICES}.nrf52_uarte:Uarte", summary="UARTE of the nRF52, with its DMA"),
 }
 
 HOSTS: Mapping[str, Row] = {

@@ -63,7 +63,7 @@ def _run(options: argparse.Namespace) -> int:
             "port": console.port,
             "target": target.name,
             "cycle_model": board.model.name,
-            "known_error": board.model.known_error,
+            "known_error": target.soc.cycle_error or board.model.known_error,
             "flash_sha256": hashlib.sha256(board.read_back(board.image_offset, len(image))).hexdigest(),
         }
     )

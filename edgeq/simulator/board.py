@@ -79,9 +79,12 @@ class VirtualBoard:
         self._memory = tuple(m for m in target.soc.memory if not m.needs_setup)
         self._flash = next(m for m in self._memory if "code" in m.holds)
         self._ram = tuple(m for m in self._memory if m.kind == "ram")
+        self._cells = tuple(m for m in self._memory if m.kind == "flash")
         # A bootloader in front of the application is taken to have jumped there.
         self._vectors = target.region_for("code").base
+        self._made = False
         self._make(listener, cache)
+        self._made = True
         self._check_vectors(image)
         self.image_offset = target.image_base - self._flash.base
         self.program(self.image_offset, image)
@@ -98,7 +101,10 @@ class VirtualBoard:
             cache,
         )
         for memory in self._memory:
-            self._engine.map_memory(memory.base, memory.size_bytes, writable=memory.kind == "ram")
+            if memory.kind == "flash":
+                self._engine.add_flash(memory.base, memory.size_bytes)
+            else:
+                self._engine.map_memory(memory.base, memory.size_bytes, writable=True)
         if all(m.base != 0 for m in self._memory):
             # Cortex-M chips boot from address 0, where they show their flash.
             self._engine.map_memory(0, flash.size_bytes, writable=False, like=flash.base)
@@ -119,8 +125,8 @@ class VirtualBoard:
             schedule=self._schedule,
             wake=self._look_again,
             pin=self._pin,
-            read_memory=self.read_memory,
-            write_memory=self._write_memory,
+            read_memory=self._dma_read,
+            write_memory=self._dma_write,
         )
         console_name = self.target.board.console.peripheral
         rows = [row for row in self.target.soc.peripheral if row.model]
@@ -170,8 +176,6 @@ class VirtualBoard:
                 where=self.target.name,
             )
         memory = self._engine.memory(self._flash.base)
-        if offset == 0 and not any(memory[:64]):
-            memory[:] = b"\xff" * len(memory)  # never programmed: erased flash reads as ones
         memory[offset : offset + len(data)] = data
         self._engine.code_changed()
 
@@ -284,8 +288,18 @@ class VirtualBoard:
         if self._pin_changed is not None:
             self._pin_changed(name, level, self.cycles)
 
-    def _write_memory(self, address: int, data: bytes) -> None:
+    def _dma_read(self, address: int, size: int) -> bytes:
+        self._check_dma(address, size)
+        return self.read_memory(address, size)
+
+    def _dma_write(self, address: int, data: bytes) -> None:
+        self._check_dma(address, len(data))
         self._engine.uc.mem_write(address, data)
+
+    def _check_dma(self, address: int, size: int) -> None:
+        if not any(m.base <= address and address + size <= m.base + m.size_bytes for m in self._ram):
+            words = f"a device's DMA is told to move {size} bytes at 0x{address:08X}, and it reaches RAM only"
+            raise BoardFault(self._processor.facts("dma", words, address))
 
     def _transmit(self, byte: int) -> None:
         if self._transmitted is None:
@@ -296,10 +310,11 @@ class VirtualBoard:
     def _switch_fpu(self, on: bool) -> None:
         self._engine.state.fpu_enabled = on
 
-    def _flash_settings(self, wait_states: int, prefetch: bool, instructions: bool, data: bool) -> None:
-        state = self._engine.state
+    def _flash_settings(self, wait_states: int | None, prefetch: bool, instructions: bool, data: bool) -> None:
+        state, timing = self._engine.state, self.target.soc.flash_timing
+        if wait_states is None:
+            wait_states = timing.at(self.target.soc.max_clock_hz) if timing is not None else 0
         state.wait_states = wait_states if self._wait_states is None else self._wait_states
-        timing = self.target.soc.flash_timing
         state.prefetch_on = prefetch and timing is not None and timing.prefetch
         state.instruction_cache_on, state.data_cache_on = instructions, data
         self._set_wait_states = wait_states
@@ -316,7 +331,7 @@ class VirtualBoard:
     def _check_clock(self) -> None:
         """A flash that is read faster than it can answer gives garbage on silicon: say so instead of running on."""
         timing = self.target.soc.flash_timing
-        if timing is None or not self.core_hz:
+        if timing is None or not self.core_hz or not self._made:
             return
         needed = timing.at(min(self.core_hz, self.target.soc.max_clock_hz))
         if self.core_hz > self.target.soc.max_clock_hz:
@@ -337,11 +352,16 @@ class VirtualBoard:
             )
 
     def _flash_write(self, allowed: bool) -> None:
-        self._engine.protect(self._flash.base, self._flash.size_bytes, writable=allowed)
+        if bool(self._engine.state.flash_open) == allowed:
+            return
+        self._engine.open_flash([m.base for m in self._cells], writable=allowed)
         if not allowed:
             self._engine.code_changed()
 
     def _flash_erase(self, address: int, size: int) -> None:
-        offset = address - self._flash.base
-        self._engine.memory(self._flash.base)[offset : offset + size] = b"\xff" * size
+        if self._engine.state.flash_dead:
+            return
+        memory = next(m for m in self._cells if m.base <= address < m.base + m.size_bytes)
+        offset = address - memory.base
+        self._engine.memory(memory.base)[offset : offset + size] = b"\xff" * size
         self._engine.code_changed()

@@ -88,6 +88,10 @@ _SETTINGS = (
     "slow_read_cycles",
     "status_register",
     "ways",
+    "flash_open",
+    "flash_dead",
+    "stuck_address",
+    "stuck_bits",
 )
 
 
@@ -213,7 +217,7 @@ class Engine:
         pointer, size = ctypes.c_void_p, ctypes.c_uint32
         self._library.edgeq_new.restype = pointer
         self._library.edgeq_new.argtypes = (ctypes.POINTER(_State),)
-        for name in ("edgeq_free", "edgeq_empty_caches", "edgeq_break_sequence", "edgeq_forget_blocks"):
+        for name in ("edgeq_free", "edgeq_empty_caches", "edgeq_break_sequence", "edgeq_forget_blocks", "edgeq_settle"):
             getattr(self._library, name).argtypes = (pointer,)
             getattr(self._library, name).restype = None
         self._library.edgeq_add_block.argtypes = (
@@ -223,6 +227,8 @@ class Engine:
             size,
             ctypes.POINTER(_Check),
         )
+        self._library.edgeq_add_cells.argtypes = (pointer, size, size, pointer)
+        self._library.edgeq_program.argtypes = (pointer, size, ctypes.c_uint8)
         core = self._library.edgeq_new(ctypes.byref(setup))
         if not core:
             raise DeviceError("the virtual board's counters could not be made", where="flash_timing")
@@ -275,10 +281,26 @@ class Engine:
         permissions |= unicorn_const.UC_PROT_WRITE if writable else 0
         self.uc.mem_map_ptr(base, room, permissions, pointer)
 
-    def protect(self, base: int, size: int, *, writable: bool) -> None:
-        """Let the core write to that memory, or not."""
+    def add_flash(self, base: int, size: int) -> None:
+        """Add memory whose bits are set by `erase` and cleared by programming, and by nothing else."""
+        self.map_memory(base, size, writable=False)
+        host = self._memories[base]
+        host[:] = b"\xff" * len(host)
+        self._library.edgeq_add_cells(self._core, base, size, ctypes.addressof(ctypes.c_char.from_buffer(host)))
+        self._hook(unicorn_const.UC_HOOK_MEM_WRITE, self._library.edgeq_on_program, base, base + size - 1)
+
+    def program(self, address: int, data: bytes) -> None:
+        """Program flash from outside the core, by the cells' rules."""
+        for i, value in enumerate(data):
+            self._library.edgeq_program(self._core, address + i, value)
+
+    def open_flash(self, bases: Sequence[int], *, writable: bool) -> None:
+        """Let what is written to these flash memories get there, or not."""
         permissions = unicorn_const.UC_PROT_READ | unicorn_const.UC_PROT_EXEC
-        self.uc.mem_protect(base, size, permissions | (unicorn_const.UC_PROT_WRITE if writable else 0))
+        permissions |= unicorn_const.UC_PROT_WRITE if writable else 0
+        self.state.flash_open = writable
+        for base in bases:
+            self.uc.mem_protect(base, len(self._memories[base]), permissions)
 
     def memory(self, base: int) -> mmap.mmap:
         """The host's bytes behind the memory mapped at `base`."""
@@ -341,6 +363,7 @@ class Engine:
             self.uc.emu_start(pc | 1, 0xFFFFFFFE)
         except UcError as failed:
             error = failed.errno
+        self._library.edgeq_settle(self._core)
         raised = self._take_error()
         if raised is not None:
             raise raised

@@ -280,6 +280,8 @@ class Soc:
         slow_reads: RAM that is slower than the rest.
         second_stage: how the boot ROM starts the image; none = at its vector table.
         peripheral: blocks of registers: the console's, and those of the virtual board.
+        cycle_error: how far the virtual board's cycles are known to be from this chip's silicon, in words; "" = what
+            is known of the core's cycle model.
     """
 
     name: str
@@ -299,6 +301,7 @@ class Soc:
     slow_reads: SlowReads | None = None
     second_stage: SecondStage | None = None
     peripheral: tuple[Peripheral, ...] = ()
+    cycle_error: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 /* The hot path of a virtual board: counts cycles, instructions and cache hits while the emulator runs.
  *
- * Two functions here are called by the emulator itself, through raw pointers: `edgeq_on_block` once per executed
- * basic block, and `edgeq_on_read` once per data read. What a block costs on ideal memory is decided elsewhere
+ * Three functions here are called by the emulator itself, through raw pointers: `edgeq_on_block` once per executed
+ * basic block, `edgeq_on_read` once per data read, and `edgeq_on_program` once per write to flash, whose cells can't
+ * take what RAM takes. What a block costs on ideal memory is decided elsewhere
  * (the cycle model, once per distinct block); this file adds what depends on the moment: taken branches, the
  * flash's wait states, its instruction and data caches and its prefetch buffer.
  *
@@ -13,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_LINES = 64, NO_LINE = 0xFF };
+enum { MAX_LINES = 128, NO_LINE = 0xFF, MAX_CELLS = 4 };
 static const uint32_t NO_UNIT = 0xFFFFFFFFu;
 static const uint32_t IT_STATE = 0x0600FC00u; /* of xPSR */
 
@@ -85,6 +86,9 @@ typedef struct {
     uint32_t slow_read_cycles;   /* of a read from the slow part of the RAM */
     uint32_t status_register;    /* the emulator's number of xPSR */
     uint32_t ways;               /* of one cache for everything; 0 = two caches, any line anywhere */
+    uint32_t flash_open;         /* the controller lets writes through: it programs */
+    uint32_t flash_dead;         /* a fault: programming changes nothing */
+    uint32_t stuck_address, stuck_bits; /* a fault: these bits of that byte of flash can't be programmed to 0 */
     void *uc;
     int (*emulator_stop)(void *uc);
     int (*read_register)(void *uc, int number, void *value);
@@ -92,8 +96,18 @@ typedef struct {
     int (*decode)(uint32_t address, uint32_t size);
 } public_state;
 
+/* Flash as memory: what is behind an address. */
+typedef struct {
+    uint32_t base, size;
+    uint8_t *host;
+} cells;
+
 typedef struct {
     public_state p;
+    cells cells[MAX_CELLS];
+    uint32_t cells_count;
+    uint8_t *programmed;         /* where the write before has to be corrected, NULL = nowhere */
+    uint32_t programmed_value, programmed_bytes;
     cache instructions, data;
     uint32_t *tags;              /* of the one cache: [set][way], the way used last first: unit + 1, 0 = empty */
     uint32_t set_mask;
@@ -336,6 +350,60 @@ static void fetch(core *c, uint32_t unit) {
     prefetch(c, unit, ready);
 }
 
+/* Tells that flash is mapped there, `host` behind it. 0 = done. */
+int edgeq_add_cells(core *c, uint32_t base, uint32_t size, uint8_t *host) {
+    if (c->cells_count == MAX_CELLS) return -1;
+    c->cells[c->cells_count++] = (cells){base, size, host};
+    return 0;
+}
+
+/* What a byte of flash holds after `wanted` was written over `old`: programming only clears bits. */
+static uint8_t programmed(const core *c, uint32_t address, uint8_t old, uint8_t wanted) {
+    if (c->p.flash_dead) return old;
+    uint32_t stuck = address == c->p.stuck_address ? c->p.stuck_bits & old : 0;
+    return (uint8_t)((old & wanted) | stuck);
+}
+
+/* The emulator has written to flash what the firmware wrote: makes it what the cells have become. */
+void edgeq_settle(core *c) {
+    if (!c->programmed) return;
+    for (uint32_t i = 0; i < c->programmed_bytes; i++) c->programmed[i] = (uint8_t)(c->programmed_value >> 8 * i);
+    c->programmed = NULL;
+}
+
+/* The same for who doesn't come through the core (a debugger); 0 = done, -1 = there is no flash. */
+int edgeq_program(core *c, uint32_t address, uint8_t value) {
+    edgeq_settle(c);
+    for (uint32_t i = 0; i < c->cells_count; i++) {
+        uint32_t offset = address - c->cells[i].base;
+        if (offset >= c->cells[i].size) continue;
+        c->cells[i].host[offset] = programmed(c, address, c->cells[i].host[offset], value);
+        return 0;
+    }
+    return -1;
+}
+
+/* Called by the emulator before each write to flash, which is mapped writable while its controller programs. The
+ * write itself can't be changed here: it is corrected before anything can see it, at the next block, read or write. */
+void edgeq_on_program(void *uc, int type, uint64_t address64, int size, int64_t value, void *user) {
+    core *c = user;
+    uint32_t address = (uint32_t)address64, result = 0;
+    (void)uc, (void)type;
+    edgeq_settle(c);
+    if (!c->p.flash_open) return; /* the emulator refuses the write after this call */
+    for (uint32_t i = 0; i < c->cells_count; i++) {
+        uint32_t offset = address - c->cells[i].base;
+        if (offset >= c->cells[i].size) continue;
+        uint8_t *at = c->cells[i].host + offset;
+        for (int byte = 0; byte < size && byte < 4; byte++)
+            result |= (uint32_t)programmed(c, address + (uint32_t)byte, at[byte], (uint8_t)(value >> 8 * byte)) << 8 * byte;
+        c->programmed = at;
+        c->programmed_value = result;
+        c->programmed_bytes = (uint32_t)size;
+        return;
+    }
+}
+
 static void stop(core *c, uint32_t reason) {
     c->p.stop_reason = reason;
     c->p.emulator_stop(c->p.uc);
@@ -346,6 +414,7 @@ void edgeq_on_block(void *uc, uint64_t address64, uint32_t size, void *user) {
     core *c = user;
     uint32_t address = (uint32_t)address64;
     uint32_t before = c->previous;
+    edgeq_settle(c);
     if (before && c->p.masked_interrupt && (c->blocks[before - 1].flags & FLAG_CHANGES_MASK)) {
         c->p.stop_request = 1;
         c->p.masked_interrupt = 0;
@@ -403,6 +472,7 @@ void edgeq_on_read(void *uc, int type, uint64_t address64, int size, int64_t val
     core *c = user;
     uint32_t address = (uint32_t)address64, flags = c->previous ? c->blocks[c->previous - 1].flags : 0;
     (void)type, (void)size, (void)value;
+    edgeq_settle(c);
     if (flags & FLAG_CONDITIONAL) {
         /* Unicorn brings its state up to date before it calls a memory hook, the IT state too, and doesn't clear
          * that again: a later block would skip instructions (its issue 2309). While a block runs it has to be 0. */

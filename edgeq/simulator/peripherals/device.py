@@ -20,7 +20,8 @@ class Wires:
         now: the clock, in core cycles.
         interrupt: (line, level) drives an interrupt line of the NVIC.
         transmit: a byte leaves through the console.
-        flash_settings: (wait states, prefetch, instruction cache, data cache) as the flash controller has them.
+        flash_settings: (wait states, prefetch, instruction cache, data cache) as the flash controller has them; None:
+            the chip's fixed wait states.
         flash_write: let what is written to flash get there (programming), or not.
         flash_erase: (address, size) sets that part of the flash to 0xFF.
         clock_changed: the core's clock is now that many Hz.
@@ -35,7 +36,7 @@ class Wires:
     now: Callable[[], int]
     interrupt: Callable[[int, bool], None]
     transmit: Callable[[int], None]
-    flash_settings: Callable[[int, bool, bool, bool], None]
+    flash_settings: Callable[[int | None, bool, bool, bool], None]
     flash_write: Callable[[bool], None]
     flash_erase: Callable[[int, int], None]
     clock_changed: Callable[[int], None]
@@ -131,18 +132,87 @@ class Clocks(Device):
             self.wires.clock_changed(after)
 
 
+# Cycles between characters while the core is busy: far more than a receive interrupt takes, far less than the
+# 10,400 of a real line at 115,200 baud and 120 MHz. A core that sleeps gets the next ones at once.
+_CHARACTER_CYCLES = 500
+# A receive interrupt that reads until nothing is left finds up to this many characters: fewer interrupts to simulate,
+# and few enough for any buffer that holds a command (80 characters) to be emptied in between.
+_BURST = 32
+
+
 class SerialPort(Device):
-    """A UART that can be a board's console. Models take characters from `waiting` as their receiver allows.
+    """A UART that can be a board's console: what the host feeds comes in without being paced at the baud rate.
+
+    Models say when they are `receiving` and how many characters they hold (`depth`), read them with `take`, and
+    drive their interrupt in `update`.
 
     Attributes:
-        waiting: characters on the receive line that the firmware hasn't been given yet.
+        waiting: characters on the receive line; they stay there over a reset.
+        held: characters that have come in and were not read yet.
     """
 
     def __init__(self, row: Peripheral, wires: Wires) -> None:
         self.waiting: deque[int] = deque()
         super().__init__(row, wires)
 
+    def reset(self) -> None:
+        """Nothing received."""
+        super().reset()
+        self.held: deque[int] = deque()
+        self._next_refill = 0
+        self._left = 0
+
+    def receiving(self) -> bool:
+        """Whether characters on the line are taken."""
+        raise NotImplementedError
+
+    def depth(self) -> int:
+        """How many characters the receiver holds."""
+        return 1
+
+    def burst(self) -> int:
+        """How many come one right behind the other."""
+        return _BURST
+
+    @staticmethod
+    def pause(count: int) -> int:
+        """Cycles between the start of a burst of that many characters and the next one."""
+        return count * _CHARACTER_CYCLES
+
+    def update(self) -> None:
+        """Characters have come or gone: the interrupt line may change."""
+        raise NotImplementedError
+
     def feed(self, data: bytes) -> None:
         """Put characters on the receive line."""
         self.waiting.extend(data)
         self.wires.wake()
+
+    def next_event(self) -> int:
+        """When the next characters arrive."""
+        return self._next_refill if self.waiting and not self.held and self.receiving() else NEVER
+
+    def advance(self, now: int, asleep: bool) -> None:
+        """Characters arrive."""
+        if self.held or not self.waiting or not self.receiving():
+            return
+        if asleep or now >= self._next_refill:
+            self._left = self.burst()
+            self._next_refill = now + self.pause(self._left)
+            self._refill()
+            self.update()
+
+    def _refill(self) -> None:
+        for _ in range(min(self.depth(), self._left, len(self.waiting))):
+            self.held.append(self.waiting.popleft())
+            self._left -= 1
+
+    def take(self) -> int:
+        """The oldest character received, 0 when there is none; the rest of the burst moves up."""
+        value = self.held.popleft() if self.held else 0
+        if not self.held:
+            self._refill()
+        if not self.held:
+            self.update()
+            self.wires.schedule(self.next_event())
+        return value

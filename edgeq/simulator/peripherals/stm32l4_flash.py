@@ -17,6 +17,7 @@ class Flash(Device):
         super().reset()
         self._keys = 0
         self.words[_FCR] = self.words.get(_FCR, 0) | _LOCK
+        self.wires.flash_write(False)
         self._apply()
 
     def _apply(self) -> None:
