@@ -82,7 +82,7 @@ def test_cycles_and_microseconds_agree(device: Powered) -> None:
     said = device.ask("infer 2000 0")
     start, end = (int(line.removeprefix("m-lap-us-")) for line in said if line.startswith("m-lap-us-"))
     (line,) = device.ask("edgeq run 8")
-    first, *cycles = (int(n) for n in re.findall(r"\d+", line))
+    _, *cycles = (int(n) for n in re.findall(r"\d+", line))
     assert max(cycles) - min(cycles) <= 6
     per_run = (end - start) * device.target.clock_hz / 1e6 / 2000
     assert cycles[-1] < per_run < cycles[-1] + 400  # and the input's copy, loop and call
