@@ -1,8 +1,9 @@
 """edgeq's engine on the MLPerf Tiny reference models, beside what others publish.
 
-    EDGEQ_SHARED=../shared python benchmarks/engine.py [kws vww ic ad] [--toolchain zig|gcc] [--samples N]
+    EDGEQ_SHARED=../shared python benchmarks/engine.py [kws vww ic ad] [--target raspberry-pi-pico]
+        [--toolchain zig|gcc] [--samples N]
 
-Cycles are simulated (the virtual NUCLEO-L4R5ZI, its wait states at 120 MHz, and ideal memory); they are counted, not
+Cycles are simulated (the virtual board with the memory that the chip has, and ideal memory); they are counted, not
 timed, so the machine's load doesn't matter. Every row is also checked byte for byte against the reference.
 """
 
@@ -19,24 +20,32 @@ from rich.table import Table
 from edgeq import pipeline
 from edgeq.events import silent
 
-TARGET = "nucleo-l4r5zi"
-
 # Millions of cycles per inference on a Cortex-M4. Silicon at 120 MHz: MLPerf Tiny v1.1 and v1.2 closed divisions
 # (X-CUBE-AI and HALE on NUCLEO-L4R5ZI; Plumerai v1.1). TFLM: tflite-micro with CMSIS-NN, gcc -O2, this project's cycle
 # model before it had wait states.
-PUBLISHED = {
+CORTEX_M4 = {
     "kws": {"X-CUBE-AI": 5.18, "Plumerai": 5.73, "HALE": 7.22, "TFLM+CMSIS-NN": 9.12},
     "vww": {"X-CUBE-AI": 10.67, "Plumerai": 11.85, "HALE": 21.7, "TFLM+CMSIS-NN": 28.9},
     "ic": {"X-CUBE-AI": 19.8, "Plumerai": 20.1, "HALE": 21.7, "TFLM+CMSIS-NN": 36.5},
     "ad": {"X-CUBE-AI": 0.631, "Plumerai": 0.486, "HALE": 0.700, "TFLM+CMSIS-NN": 0.725},
 }
+# The same on a Cortex-M0+: TFLM, by this project's cycle model with ideal memory;
+# HALE on NUCLEO-G0B1RE at 64 MHz, MLPerf Tiny v1.2 closed division: silicon. `goal`: 1.5 times faster than TFLM.
+CORTEX_M0PLUS = {
+    "kws": {"goal": 26.7, "HALE": 30.3, "TFLM": 40.0},
+    "vww": {"goal": 80.0, "HALE": 90.5, "TFLM": 120.0},
+    "ic": {"goal": 91.3, "HALE": 97.4, "TFLM": 137.0},
+    "ad": {"goal": 1.57, "HALE": 2.61, "TFLM": 2.36},
+}
+PUBLISHED = {"nucleo-l4r5zi": CORTEX_M4, "raspberry-pi-pico": CORTEX_M0PLUS}
 TFLM_ARENA_BYTES = {"kws": 22_820, "vww": 100_708, "ic": 54_996, "ad": 2_580}
 
 
 def main() -> int:
     """Print the table; exit with 1 when an output differed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("models", nargs="*", default=list(PUBLISHED))
+    parser.add_argument("models", nargs="*", default=list(CORTEX_M4))
+    parser.add_argument("--target", default="nucleo-l4r5zi", choices=tuple(PUBLISHED))
     parser.add_argument("--toolchain", default="zig", choices=("zig", "gcc"))
     parser.add_argument("--samples", type=int, default=2)
     options = parser.parse_args()
@@ -44,11 +53,12 @@ def main() -> int:
     if not shared:
         print("EDGEQ_SHARED must name the folder with data/mlperf_tiny", file=sys.stderr)
         return 2
-    table = Table(title=f"M cycles per inference, {TARGET}, {options.toolchain} (edgeq: simulated)")
+    published = PUBLISHED[options.target]
+    table = Table(title=f"M cycles per inference, {options.target}, {options.toolchain} (edgeq: simulated)")
     heads = (
         "edgeq",
         "ideal memory",
-        *PUBLISHED["kws"],
+        *published["kws"],
         "arena B",
         "TFLM's",
         "weights B",
@@ -61,10 +71,16 @@ def main() -> int:
     exact = True
     for name in options.models:
         path = Path(shared) / "data" / "mlperf_tiny" / f"{name}_int8.tflite"
-        firmware = pipeline.build(path, TARGET, toolchain=options.toolchain)
+        firmware = pipeline.build(path, options.target, toolchain=options.toolchain)
         real, ideal = (
             pipeline.profile(
-                path, TARGET, sim=True, firmware=firmware, samples=options.samples, wait_states=states, listener=silent
+                path,
+                options.target,
+                sim=True,
+                firmware=firmware,
+                samples=options.samples,
+                wait_states=states,
+                listener=silent,
             )
             for states in (None, 0)
         )
@@ -73,7 +89,7 @@ def main() -> int:
         table.add_row(
             name,
             *(f"{m.median_cycles / 1e6:.3f}" for m in (real, ideal)),
-            *(f"{value:g}" for value in PUBLISHED[name].values()),
+            *(f"{value:g}" for value in published[name].values()),
             f"{usage.arena_bytes:,}",
             f"{TFLM_ARENA_BYTES[name]:,}",
             f"{usage.weights_bytes:,}",

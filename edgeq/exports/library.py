@@ -24,7 +24,7 @@ from edgeq.target import Compiler, Core
 PORTABLE = Core("portable", "any 32-bit core", "", (), Compiler("", "", ()), "")
 CONDITIONS: Mapping[str, str] = {
     "thumb": "defined(__thumb__)",
-    "armv6-m": "__ARM_ARCH_6M__",
+    "armv6-m": "defined(__ARM_ARCH_6M__)",
     "thumb2": "defined(__thumb2__)",
     "dsp": "defined(__ARM_FEATURE_DSP)",
     "mve": "defined(__ARM_FEATURE_MVE)",

@@ -134,8 +134,11 @@ def _with_precisions(graph: Graph) -> frozenset[int]:
 
 def _needing_plain(graph: Graph, core: Core) -> frozenset[int]:
     """Operators with several precisions, not all of which the core's special kernels compute exactly."""
-    if graph.nested is None or "dsp" not in core.isa:
+    if graph.nested is None or not {"dsp", "armv6-m"} & set(core.isa):
         return frozenset()
+    if "dsp" not in core.isa:
+        layers = {layer.weights for layer in graph.nested.layers}
+        return frozenset(op.index for op in graph.ops if not layers.isdisjoint(op.inputs))
     bits = graph.nested.precisions[1:]
     graphs = tuple(graph_at(graph, b) for b in bits)
     return frozenset(

@@ -38,6 +38,7 @@ from edgeq.kernels import (
     spatial,
     state,
     svdf,
+    thumb,
     unary_s16,
 )
 from edgeq.kernels.contract import Kernel, Rule, Violation
@@ -49,6 +50,7 @@ KERNELS: tuple[Kernel, ...] = (
     *mve.KERNELS,
     *fully_connected_paired.KERNELS,
     *conv_paired.KERNELS,
+    *thumb.KERNELS,
     *conv.KERNELS,
     *conv_s16.KERNELS,
     *depthwise.KERNELS,

@@ -16,6 +16,8 @@ _MAKERS = {
     "core-zig": lambda folder: CoreMachine("zig", folder=folder),
     "helium": lambda folder: HeliumMachine("gcc", folder),
     "helium-zig": lambda folder: HeliumMachine("zig", folder),
+    "m0plus": lambda folder: CoreMachine("gcc", watch=True, folder=folder, name="raspberry-pi-pico"),
+    "m0plus-zig": lambda folder: CoreMachine("zig", folder=folder, name="raspberry-pi-pico"),
     "core-portable": lambda folder: CoreMachine("gcc", special=False, folder=folder),
 }
 

@@ -57,6 +57,20 @@ def test_cortex_m4_equals_the_reference(machine: Machine, name: str, examples: i
     hold(machine, OPERATORS[name], examples)
 
 
+@pytest.mark.parametrize("machine", ["m0plus"], indirect=True)
+@pytest.mark.parametrize("examples", [3, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", [n for n in _SPECIAL if "int" not in n and not n.startswith("ADD")])
+def test_cortex_m0plus_equals_the_reference(machine: Machine, name: str, examples: int) -> None:
+    hold(machine, OPERATORS[name], examples)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("machine", ["m0plus-zig"], indirect=True)
+@pytest.mark.parametrize("name", _sampled(OPERATORS))
+def test_cortex_m0plus_by_the_other_compiler(machine: Machine, name: str) -> None:
+    hold(machine, OPERATORS[name], 4)
+
+
 @pytest.mark.parametrize("machine", ["core-watched"], indirect=True)
 @pytest.mark.parametrize("examples", [4, pytest.param(60, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", [n for n in _SPECIAL if "int" not in n])
@@ -111,7 +125,12 @@ def test_every_row_was_reached_and_the_page_of_operators_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "feature", "strategies"), [("nucleo-l4r5zi", "dsp", _SPECIAL), ("corstone-300", "mve", tuple(_HELIUM))]
+    ("name", "feature", "strategies"),
+    [
+        ("nucleo-l4r5zi", "dsp", _SPECIAL),
+        ("corstone-300", "mve", tuple(_HELIUM)),
+        ("raspberry-pi-pico", "armv6-m", _SPECIAL),
+    ],
 )
 def test_every_special_row_is_reached(name: str, feature: str, strategies: tuple[str, ...]) -> None:
     """On the core, among the cases of the operators that have special rows."""

@@ -156,10 +156,29 @@ static inline int32_t edgeq_wrapping_add(int32_t a, int32_t b) { return (int32_t
 
 /* gemmlowp's SaturatingRoundingDoublingHighMul: (2ab + 2^31) >> 32, except -2^31 * -2^31 which saturates.
  * Its truncating division by 2^31 after a nudge of opposite sign is this shift: ties go up for both signs. */
-static inline int32_t edgeq_high_mul(int32_t a, int32_t b) {
+static inline int32_t edgeq_high_mul_64(int32_t a, int32_t b) {
   if (a == INT32_MIN && b == INT32_MIN) return INT32_MAX;
   const int64_t product = (int64_t)a * b;
   return (int32_t)((product + ((int64_t)1 << 30)) >> 31);
+}
+
+/* The same from four products of 32 bits, for cores without a longer one: a = 65536 h + l with l signed, so that no
+ * product of halves, and no sum of those of 2^15 and below, leaves 32 bits. What is below 2^16 can't carry. */
+static inline int32_t edgeq_high_mul_32(int32_t a, int32_t b) {
+  if (a == INT32_MIN && b == INT32_MIN) return INT32_MAX;
+  const int32_t a_low = (int16_t)(uint16_t)a, a_high = (a >> 16) + (a_low < 0 ? 1 : 0);
+  const int32_t b_low = (int32_t)(uint16_t)b, b_high = b >> 16;
+  const int32_t one = a_low * b_high + (a_low * b_low >> 16) + (1 << 14), other = a_high * b_low;
+  const int32_t carry = ((one & 0x7FFF) + (other & 0x7FFF)) >> 15;
+  return (int32_t)(2u * (uint32_t)(a_high * b_high) + (uint32_t)((one >> 15) + (other >> 15) + carry));
+}
+
+static inline int32_t edgeq_high_mul(int32_t a, int32_t b) {
+#if defined(__ARM_ARCH_6M__)
+  return edgeq_high_mul_32(a, b);
+#else
+  return edgeq_high_mul_64(a, b);
+#endif
 }
 
 /* gemmlowp's RoundingDivideByPOT: x / 2^exponent, ties away from zero. exponent in 0..31. */
