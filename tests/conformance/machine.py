@@ -502,15 +502,14 @@ class CoreModel:
         self._runs = 0
 
     def _note(self, uc: Any, access: int, address: int, size: int, value: int, user: Any) -> None:
-        if (size >= 4 and address & 3) or (self._strict and address % size):
-            from unicorn import arm_const as arm
+        from unicorn import arm_const as arm
 
         # Before a memory hook Unicorn brings the IT state up to date, and doesn't clear that again: a later block would
         # skip instructions (its issue 2309).
         status = uc.reg_read(arm.UC_ARM_REG_XPSR)
         if status & _IT_STATE:
             uc.reg_write(arm.UC_ARM_REG_XPSR, status & ~_IT_STATE)
-        if size >= 4 and address & 3:
+        if (size >= 4 and address & 3) or (self._strict and address % size):
             self._unaligned.add(uc.reg_read(arm.UC_ARM_REG_PC))
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
