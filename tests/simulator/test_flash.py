@@ -65,3 +65,31 @@ def test_a_locked_flash_stays_as_it_is(board: MakeBoard) -> None:
     running.program(0x4000, bytes(4096))
     assert running.run(10_000) is Ended.IDLE
     assert set(running.read_back(0x4000, 4096)) == {0}
+
+
+def test_programming_only_clears_bits_and_the_firmware_sees_it_at_once(board: MakeBoard) -> None:
+    body = (
+        UNLOCK
+        + """
+ ldr r1, =0x00010022
+ str r1, [r0, #0x14]
+ movs r1, #1
+ str r1, [r0, #0x14]
+ ldr r2, =0x08004008
+ ldr r3, =0x11FF3344
+ str r3, [r2]
+ ldr r3, =0xFF22FF0F
+ str r3, [r2]
+ ldr r4, [r2]
+ ldr r5, =0x20000000
+ str r4, [r5]
+ movs r1, #0
+ str r1, [r0, #0x14]
+ wfi
+"""
+    )
+    running = board(build(body))
+    assert running.run(10_000) is Ended.IDLE
+    both = (0x11FF3344 & 0xFF22FF0F).to_bytes(4, "little")
+    assert running.read_back(0x4008, 4) == both
+    assert running.read_memory(0x2000_0000, 4) == both
