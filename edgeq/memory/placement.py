@@ -2,9 +2,11 @@
 
 Two buffers that are ever live together must keep a distance: the lower one's size, or, where the upper one is an input
 that dies while the lower one is written over it, as much as the kernel asks for. First fit places buffers one after
-another at the lowest offset that keeps all distances; any optimal arrangement is reached by first fit in *some* order
-(that of its offsets), so the search is over orders: a few good ones, then changes of the best at random with a fixed
-seed and a fixed number of steps, and not at all when the lower bound is reached.
+another at the lowest offset that keeps all distances; where distances aren't negative, any optimal arrangement is
+reached by first fit in *some* order (that of its offsets), so the search is over orders: a few good ones, then changes
+of the best at random with a fixed seed and a fixed number of steps, and not at all when the lower bound is reached.
+What stays above the bound is handed to branch and bound (`exact`), which finds the smallest placement or proves that
+there is none smaller, unless the network is too large for that.
 
 Orders by size and by breadth: Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net
 Inference", 2020 (arXiv:2001.03288), sections 4.2 and 4.3.
@@ -17,18 +19,26 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from edgeq.memory import exact
 from edgeq.memory.liveness import Lifetime
 
 SEARCH_STEPS = 300_000
 """Pairs of buffers that the search may look at: 0.1 to 0.2 s, whatever the size of the network."""
+PROOF_STEPS = 600_000
+"""Pairs that branch and bound may look at: 0.2 to 0.4 s, which decides networks of up to some 60 buffers."""
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Offsets of the lifetimes, in their order, and the bytes they need in all."""
+    """Offsets of the lifetimes, in their order, and the bytes they need in all.
+
+    Attributes:
+        bound_bytes: what no placement can be smaller than; `total_bytes` where that is proven to be the least.
+    """
 
     offsets: tuple[int, ...]
     total_bytes: int
+    bound_bytes: int
 
 
 @dataclass(frozen=True)
@@ -52,11 +62,12 @@ def lower_bound(buffers: Sequence[Lifetime]) -> int:
     return max(_live_bytes(buffers).values(), default=0)
 
 
-def place(buffers: Sequence[Lifetime], steps: int = SEARCH_STEPS) -> Placement:
+def place(buffers: Sequence[Lifetime], steps: int = SEARCH_STEPS, proof_steps: int = PROOF_STEPS) -> Placement:
     """Offsets for all of them; no two that are live together overlap, but as `Lifetime.over` allows.
 
     Args:
         steps: how long to search when the first orders miss the lower bound; see SEARCH_STEPS.
+        proof_steps: how long branch and bound may take after that.
     """
     bound = lower_bound(buffers)
     kept = _distances(buffers)
@@ -71,7 +82,12 @@ def place(buffers: Sequence[Lifetime], steps: int = SEARCH_STEPS) -> Placement:
             break
     if best_total > bound:
         best, best_total = _search(kept, best_order, best, best_total, bound, steps)
-    return Placement(tuple(best), max(best_total, 0))
+    if best_total > bound and proof_steps:
+        apart = [(i, j, above, below) for i, near in enumerate(kept.near) for j, above, below in near if i < j]
+        verdict = exact.search(kept.sizes, apart, best_total, bound, proof_steps)
+        best, best_total = list(verdict.offsets) or best, verdict.total_bytes
+        bound = best_total if verdict.proven else bound
+    return Placement(tuple(best), max(best_total, 0), bound)
 
 
 def live_pairs(buffers: Sequence[Lifetime]) -> Iterator[tuple[int, int]]:

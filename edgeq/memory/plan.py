@@ -51,8 +51,8 @@ class MemoryPlan:
 
     Attributes:
         arena_bytes: its size: exactly what the generated code allocates.
-        lower_bound_bytes: no plan with these lifetimes can be smaller (the peak of live bytes). When it
-            equals arena_bytes the plan is optimal.
+        lower_bound_bytes: no plan with these lifetimes can be smaller: the peak of live bytes, or more where a
+            search of all placements has shown it. When it equals arena_bytes the plan is optimal.
         alignment: every offset and the arena's size are multiples of it.
         buffers: in the order of their first operator.
     """

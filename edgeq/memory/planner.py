@@ -8,7 +8,7 @@ from edgeq.errors import EdgeqError
 from edgeq.graph import Graph
 from edgeq.kernels.contract import Lowering
 from edgeq.memory.liveness import Lifetime, lifetimes
-from edgeq.memory.placement import Placement, lower_bound, place
+from edgeq.memory.placement import Placement, place
 from edgeq.memory.plan import Buffer, MemoryPlan
 
 
@@ -29,17 +29,15 @@ def plan_memory(graph: Graph, lowerings: Sequence[Lowering], *, alignment: int =
     if alignment < 1 or alignment & (alignment - 1):
         raise ValueError(f"alignment {alignment} is not a power of two")
     buffers = lifetimes(graph, lowerings, alignment)
-    bound = lower_bound(buffers)
-    placement = place(buffers)
-    made = _product(buffers, placement, bound, alignment)
+    made = _product(buffers, place(buffers), alignment)
     verify_plan(made)
     return made
 
 
-def _product(buffers: Sequence[Lifetime], placement: Placement, bound: int, alignment: int) -> MemoryPlan:
+def _product(buffers: Sequence[Lifetime], placement: Placement, alignment: int) -> MemoryPlan:
     return MemoryPlan(
         arena_bytes=placement.total_bytes,
-        lower_bound_bytes=bound,
+        lower_bound_bytes=placement.bound_bytes,
         alignment=alignment,
         buffers=tuple(_buffer(buffers, i, placement.offsets) for i in range(len(buffers))),
     )

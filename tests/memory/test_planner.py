@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from edgeq.errors import EdgeqError, UnsupportedError
 from edgeq.graph import Graph, verify
 from edgeq.kernels import Lowering
-from edgeq.memory import MemoryPlan, plan_memory, verify_plan
+from edgeq.memory import MemoryPlan, exact, plan_memory, verify_plan
 from edgeq.memory.liveness import lifetimes
 from edgeq.memory.placement import live_pairs, lower_bound, place
 
@@ -274,3 +275,39 @@ def test_verify_plan_sees_past_a_smaller_buffer_in_place() -> None:
     moved = replace(plan, buffers=(large, others[0], replace(others[1], offset=large.offset + 48)))
     with pytest.raises(EdgeqError, match="overlap"):
         verify_plan(moved)
+
+
+def _puzzles(count: int) -> st.SearchStrategy[tuple[list[int], list[exact.Apart]]]:
+    """Few small buffers and distances between some of them, negative ones too."""
+    pair = st.tuples(st.integers(0, count - 1), st.integers(0, count - 1), st.integers(-2, 3), st.integers(-2, 3))
+    apart = st.lists(pair.filter(lambda p: p[0] != p[1]), max_size=6) if count > 1 else st.just([])
+    return st.tuples(st.lists(st.integers(1, 3), min_size=count, max_size=count), apart)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(1, 4).flatmap(_puzzles))
+def test_branch_and_bound_finds_what_trying_all_offsets_finds(puzzle: tuple[list[int], list[exact.Apart]]) -> None:
+    sizes, apart = puzzle
+    limit = sum(sizes) + 6
+    fitting = [
+        max(x + size for x, size in zip(offsets, sizes, strict=True))
+        for offsets in itertools.product(range(limit), repeat=len(sizes))
+        if all(offsets[i] + a <= offsets[j] or offsets[j] + b <= offsets[i] for i, j, a, b in apart)
+    ]
+    smallest = min([limit, *fitting])
+    found = exact.search(sizes, apart, limit, 0, 10**6)
+    assert found.proven and found.total_bytes == smallest
+    if found.offsets:
+        assert max(x + size for x, size in zip(found.offsets, sizes, strict=True)) == smallest
+        assert all(
+            found.offsets[i] + a <= found.offsets[j] or found.offsets[j] + b <= found.offsets[i] for i, j, a, b in apart
+        )
+
+
+@settings(max_examples=60, deadline=None)
+@given(networks())
+def test_no_search_gets_below_what_a_plan_says_is_the_least(network: Network) -> None:
+    buffers = lifetimes(network.graph, network.lowerings)
+    placed = place(buffers)
+    patient = place(buffers, steps=1_000_000, proof_steps=0)
+    assert lower_bound(buffers) <= placed.bound_bytes <= placed.total_bytes <= patient.total_bytes
