@@ -125,7 +125,9 @@ def test_where_no_plain_order_finds_the_optimum_the_search_does() -> None:
     ops = [((0, 0), (1,)), ((1, 1), (2,)), ((0, 2), (3,)), ((3, 3), (4,))]
     network = graph([32, 144, 144, 112, 192], ops, [0], [4])
     buffers = lifetimes(network, [PLAIN] * 4)
-    assert place(buffers, steps=0).total_bytes > lower_bound(buffers)
+    assert place(buffers, steps=0, proof_steps=0).total_bytes > lower_bound(buffers)
+    assert place(buffers, proof_steps=0).total_bytes == lower_bound(buffers)
+    assert place(buffers, steps=0).total_bytes == lower_bound(buffers)
     plan = plan_memory(network, [PLAIN] * 4)
     assert plan.arena_bytes == plan.lower_bound_bytes
 
@@ -284,8 +286,8 @@ def _puzzles(count: int) -> st.SearchStrategy[tuple[list[int], list[exact.Apart]
     return st.tuples(st.lists(st.integers(1, 3), min_size=count, max_size=count), apart)
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.integers(1, 4).flatmap(_puzzles))
+@settings(max_examples=100, deadline=None)
+@given(st.integers(1, 3).flatmap(_puzzles))
 def test_branch_and_bound_finds_what_trying_all_offsets_finds(puzzle: tuple[list[int], list[exact.Apart]]) -> None:
     sizes, apart = puzzle
     limit = sum(sizes) + 6
@@ -299,15 +301,14 @@ def test_branch_and_bound_finds_what_trying_all_offsets_finds(puzzle: tuple[list
     assert found.proven and found.total_bytes == smallest
     if found.offsets:
         assert max(x + size for x, size in zip(found.offsets, sizes, strict=True)) == smallest
-        assert all(
-            found.offsets[i] + a <= found.offsets[j] or found.offsets[j] + b <= found.offsets[i] for i, j, a, b in apart
-        )
+        x = found.offsets
+        assert all(x[i] + a <= x[j] or x[j] + b <= x[i] for i, j, a, b in apart)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(networks())
 def test_no_search_gets_below_what_a_plan_says_is_the_least(network: Network) -> None:
     buffers = lifetimes(network.graph, network.lowerings)
     placed = place(buffers)
-    patient = place(buffers, steps=1_000_000, proof_steps=0)
+    patient = place(buffers, proof_steps=0)
     assert lower_bound(buffers) <= placed.bound_bytes <= placed.total_bytes <= patient.total_bytes
