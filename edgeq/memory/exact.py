@@ -3,8 +3,8 @@
 Each pair of buffers that must keep a distance is a choice of two inequalities, x[i] + a <= x[j] or x[j] + b <= x[i].
 With some choices made, the least offsets that keep them are longest paths, and so is the least room that must remain
 above each buffer; a branch in which some buffer's two together reach the best total is cut off. This is the disjunctive
-graph of job-shop scheduling: J. Carlier and E. Pinson, "An Algorithm for Solving the Job-Shop Problem", Management Science
-35(2), 1989.
+graph of job-shop scheduling: J. Carlier and E. Pinson, "An Algorithm for Solving the Job-Shop Problem", Management
+Science 35(2), 1989.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def search(sizes: Sequence[int], apart: Sequence[Apart], limit: int, bound: int,
     Args:
         sizes: bytes of each buffer.
         bound: no placement is smaller than that: reaching it ends the search.
-        steps: how many pairs it may look at.
+        steps: how many pairs and buffers it may look at.
     """
     found = _Search(sizes, apart, limit, bound, steps)
     try:
@@ -77,6 +77,7 @@ class _Search:
         """
         chosen: list[tuple[int, int]] = []
         self.depth += 1
+        self.steps -= len(least)
         try:
             if self.depth > _DEPTH:
                 raise _ExhaustedError
@@ -157,6 +158,7 @@ class _Search:
             if value <= along[node]:
                 continue
             along[node] = value
+            self.steps -= len(edges[node]) + 1
             if value + other[node] >= self.best:  # round a circle it grows until it doesn't fit
                 return False
             waiting += [(following, value + distance) for following, distance in edges[node]]

@@ -147,6 +147,7 @@ def _go_over(op: Op, lowering: Lowering, groups: list[_Group], group_of: dict[in
         and groups[source].last == op.index
         and groups[source].first < op.index
         and not (lowering.exactly and any(lowering.overlap[p] % alignment for p in positions))
+        and not (lowering.exactly and len({lowering.overlap[p] for p in positions}) > 1)
         and groups[source].size_bytes > 0
         and groups[output].size_bytes > 0
     )

@@ -5,8 +5,8 @@ that dies while the lower one is written over it, as much as the kernel asks for
 another at the lowest offset that keeps all distances; where distances aren't negative, any optimal arrangement is
 reached by first fit in *some* order (that of its offsets), so the search is over orders: a few good ones, then changes
 of the best at random with a fixed seed and a fixed number of steps, and not at all when the lower bound is reached.
-What stays above the bound is handed to branch and bound (`exact`), which finds the smallest placement or proves that
-there is none smaller, unless the network is too large for that.
+Branch and bound (`exact`), before that and after it, finds the smallest placement or proves that there is none smaller,
+unless the network is too large for that.
 
 Orders by size and by breadth: Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net
 Inference", 2020 (arXiv:2001.03288), sections 4.2 and 4.3.
@@ -24,8 +24,10 @@ from edgeq.memory.liveness import Lifetime
 
 SEARCH_STEPS = 300_000
 """Pairs of buffers that the search may look at: 0.1 to 0.2 s, whatever the size of the network."""
-PROOF_STEPS = 600_000
-"""Pairs that branch and bound may look at: 0.2 to 0.4 s, which decides networks of up to some 60 buffers."""
+PROOF_STEPS = 300_000
+"""Pairs and buffers that branch and bound may look at: 0.2 to 0.3 s."""
+PROMPT = 20
+"""The part of them that it may look at before the search of orders, which takes as long even where a look is enough."""
 
 
 @dataclass(frozen=True)
@@ -80,13 +82,14 @@ def place(buffers: Sequence[Lifetime], steps: int = SEARCH_STEPS, proof_steps: i
             best_order, best, best_total = order, offsets, total
         if best_total == bound:
             break
-    if best_total > bound:
-        best, best_total = _search(kept, best_order, best, best_total, bound, steps)
-    if best_total > bound and proof_steps:
-        apart = [(i, j, above, below) for i, near in enumerate(kept.near) for j, above, below in near if i < j]
-        verdict = exact.search(kept.sizes, apart, best_total, bound, proof_steps)
-        best, best_total = list(verdict.offsets) or best, verdict.total_bytes
-        bound = best_total if verdict.proven else bound
+    apart = [(i, j, a, b) for i, near in enumerate(kept.near) for j, a, b in near if i < j]
+    for share, tries in ((PROMPT, 0), (1, steps)):  # small networks are decided at once
+        if best_total > bound and tries:
+            best, best_total = _search(kept, best_order, best, best_total, bound, tries)
+        if best_total > bound and proof_steps:
+            verdict = exact.search(kept.sizes, apart, best_total, bound, proof_steps // share)
+            best, best_total = list(verdict.offsets) or best, verdict.total_bytes
+            bound = best_total if verdict.proven else bound
     return Placement(tuple(best), max(best_total, 0), bound)
 
 

@@ -151,7 +151,7 @@ def _irregular(count: int, random: np.random.Generator) -> Graph:
     return graph(sizes, ops, [0], [count])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(networks(), st.sampled_from([1, 4, 16]))
 def test_bounds(network: Network, alignment: int) -> None:
     verify(network.graph)
@@ -187,7 +187,12 @@ def test_small_networks_are_placed_optimally_among_all_orders(network: Network) 
     assert quick == patient
 
 
-@settings(max_examples=150, deadline=None)
+def test_one_input_at_two_exact_distances_lies_apart() -> None:
+    twice = graph([64, 64], [((0, 0), (1,))], [0], [1])
+    assert plan_memory(twice, [Lowering(overlap={0: 0, 1: 16}, exactly=True)]).arena_bytes == 128
+
+
+@settings(max_examples=100, deadline=None)
 @given(networks())
 def test_nothing_is_clobbered_when_the_network_runs(network: Network) -> None:
     run(network, plan_memory(network.graph, network.lowerings))
