@@ -180,10 +180,11 @@ class HostMachine:
 
     Attributes:
         core: without special features, so that the portable kernels are chosen.
+        folder: the kernels that were compiled, below kernels/, and every batch of models as a C file.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._folder = folder or Path(mkdtemp(prefix="edgeq-host-"))
+        self.folder = self._folder = folder or Path(mkdtemp(prefix="edgeq-host-"))
         self.core = portable(board().core)
         gcc = shutil.which("gcc")
         self._cc: tuple[str, ...] = (gcc,) if gcc else (sys.executable, "-m", "ziglang", "cc", "-fno-sanitize=all")
@@ -205,6 +206,7 @@ class HostMachine:
         flags = (*_STRICT, "-O0", "-shared", "-fPIC", "-Wl,-Bsymbolic")
         _run([*self._cc, *flags, "-I.", "batch.c", *self._kernels.objects(kernels), "-o", output], folder)
         library: Any = ctypes.CDLL(str(output))
+        (folder / "batch.c").replace(self._folder / f"batch{self._count}.c")
         shutil.rmtree(folder, ignore_errors=True)
         users = [len(graphs)]
         return [

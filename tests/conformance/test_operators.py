@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from conformance.cases import Case, Row, hold
-from conformance.machine import Machine
+from conformance.machine import HostMachine, Machine
 from conformance.operators import OPERATORS
 from conformance.strategies_wide import WIDE
 from hypothesis import HealthCheck, given, settings
 
-from edgeq import target
+from edgeq import resources, target
 from edgeq.kernels import KERNELS, choose, operators
 from edgeq.tflite import parse
 
@@ -104,6 +106,23 @@ def test_cortex_m4_by_the_other_compiler_and_without_dsp(machine: Machine, name:
 @pytest.mark.parametrize("name", OPERATORS)
 def test_no_case_is_undefined_behaviour_in_c(machine: Machine, name: str) -> None:
     hold(machine, OPERATORS[name], 12)
+
+
+def test_clang_has_no_warning_where_gcc_had_none(machine: Machine, tmp_path: Path) -> None:
+    """Every model and kernel that this run has compiled, in one start of the compiler."""
+    assert isinstance(machine, HostMachine)
+    hold(machine, OPERATORS["ADD"], 1)
+    ziglang = pytest.importorskip("ziglang")
+    headers = Path(ziglang.__file__).parent / "lib" / "include"
+    libc = resources.folder("firmware_templates") / "runtime" / "libc"
+    clang = (sys.executable, "-m", "ziglang", "clang", "-fsyntax-only", "-ffreestanding")
+    flags = ("-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-isystem", headers, "-I", libc, "-I.")
+    narrowing = tmp_path / "narrowing.c"
+    narrowing.write_text("signed char f(int x);\nsigned char f(int x) { return x; }\n")
+    sources = [*sorted(machine.folder.glob("*.c")), *sorted(machine.folder.glob("kernels/*.c"))]
+    for wrong, files in ((False, sources), (True, [narrowing])):
+        done = subprocess.run([*clang, *flags, *files], cwd=machine.folder, capture_output=True, text=True, check=False)
+        assert (done.returncode != 0) == wrong, done.stderr[-4000:]
 
 
 def test_every_row_was_reached_and_the_page_of_operators_says_so() -> None:
