@@ -157,6 +157,15 @@ def lstm_unrolled() -> Any:
     return frames, layers.Dense(4, activation="softmax")(layers.LSTM(8, unroll=True)(x))
 
 
+def lstm() -> Any:
+    """A recurrent layer as one UNIDIRECTIONAL_SEQUENCE_LSTM, which the converter makes of Keras 2's."""
+    from tf_keras import layers
+
+    frames = layers.Input((10, 8), batch_size=1)
+    x = layers.Flatten()(layers.LSTM(12, return_sequences=True)(frames))
+    return frames, layers.Dense(4, activation="softmax")(x)
+
+
 NETWORKS: dict[str, Callable[[], Any]] = {
     f.__name__: f
     for f in (
@@ -169,6 +178,7 @@ NETWORKS: dict[str, Callable[[], Any]] = {
         ssd,
         transformer,
         lstm_unrolled,
+        lstm,
     )
 }
 
@@ -179,10 +189,18 @@ def quantized(build: Callable[[], Any]) -> bytes:
 
     tf.keras.utils.set_random_seed(SEED)
     inputs, outputs = build()
-    model = tf.keras.Model(inputs, outputs)
-    shape = model.inputs[0].shape
     rng = np.random.default_rng(SEED)
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    if "tf_keras" in type(inputs).__module__:
+        import tf_keras
+
+        model = tf_keras.Model(inputs, outputs)
+        shape = model.inputs[0].shape
+        function = tf.function(model).get_concrete_function(tf.TensorSpec(shape, tf.float32))
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([function], model)
+    else:
+        model = tf.keras.Model(inputs, outputs)
+        shape = model.inputs[0].shape
+        converter = tf.lite.TFLiteConverter.from_keras_model(model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: ([rng.normal(0, 1, shape).astype(np.float32)] for _ in range(8))
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]

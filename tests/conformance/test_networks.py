@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conformance.machine import Machine
+from models_flatbuffer import O, T, model_bytes
 from networks import NETWORKS
 
 from edgeq import registry
@@ -33,6 +34,39 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+def keyword_network() -> bytes:
+    """Keyword spotting as it runs on a stream: three SVDF layers that each remember eight frames, a dense layer and
+    SOFTMAX; one frame an inference."""
+    rng = np.random.default_rng(11)
+    units, rank, memory, scale = 24, 2, 8, 0.05
+    tensors, operators, depth = [T((1, 40), scale=scale, zero_point=-3)], [], 40
+    for _ in range(3):
+        at, before = len(tensors), scale
+        feature, time = 0.01, 2.0**-15
+        state = before * feature * depth**0.5 * 0.5
+        scale = state * 5 * memory**0.5
+        tensors += [
+            T((units * rank, depth), scale=feature, data=rng.integers(-127, 128, (units * rank, depth))),
+            T((units * rank, memory), "INT16", scale=time, data=rng.integers(-32767, 32768, (units * rank, memory))),
+            T((units,), "INT32", scale=state * time, data=rng.integers(-1000, 1000, units)),
+            T((1, memory * units * rank), "INT16", scale=state, is_variable=True),
+            T((1, units), scale=scale, zero_point=-20),
+        ]
+        options = {"rank": rank, "fused_activation_function": "RELU"}
+        operators.append(O("SVDF", [at - 1, at, at + 1, at + 2, at + 3], [at + 4], options, version=3))
+        depth = units
+    at = len(tensors)
+    tensors += [
+        T((4, units), scale=0.01, data=rng.integers(-127, 128, (4, units))),
+        T((4,), "INT32", scale=scale * 0.01, data=rng.integers(-100, 100, 4)),
+        T((1, 4), scale=scale * 0.02, zero_point=5),
+        T((1, 4), scale=1 / 256, zero_point=-128),
+    ]
+    operators.append(O("FULLY_CONNECTED", [at - 1, at, at + 1], [at + 2], version=4))
+    operators.append(O("SOFTMAX", [at + 2], [at + 3], {"beta": 1.0}, version=2))
+    return model_bytes(tensors, operators, [0], [at + 3])
+
+
 def _compare(machine: Machine, model: bytes, runs: int) -> None:
     graph = parse(model, name="network")
     reference, loaded = Reference(model, graph), machine.load(graph)
@@ -48,6 +82,11 @@ def _compare(machine: Machine, model: bytes, runs: int) -> None:
     assert len(seen) > 1 or runs == 1, "outputs that never change prove nothing"
 
 
+@pytest.mark.parametrize("machine", ["host", "core", "helium"], indirect=True)
+def test_keywords_in_a_stream_equal_the_reference(machine: Machine) -> None:
+    _compare(machine, keyword_network(), 20)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("machine", ["host"], indirect=True)
 @pytest.mark.parametrize("name", NETWORKS)
@@ -56,7 +95,7 @@ def test_a_network_equals_the_reference(machine: Machine, folder: Path, name: st
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("machine", ["core"], indirect=True)
+@pytest.mark.parametrize("machine", ["core", "helium"], indirect=True)
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_network_equals_the_reference_on_a_cortex_m4(machine: Machine, folder: Path, name: str) -> None:
+def test_a_network_equals_the_reference_on_a_microcontroller(machine: Machine, folder: Path, name: str) -> None:
     _compare(machine, (folder / f"{name}.tflite").read_bytes(), 1)
