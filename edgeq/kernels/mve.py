@@ -8,17 +8,19 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeq.graph import Graph, Op
-from edgeq.kernels import arithmetic, conv, depthwise, elementwise, fully_connected, pooling
+from edgeq.kernels import arithmetic, conv, depthwise, elementwise, fully_connected, overlaps, pooling
 from edgeq.kernels.arithmetic import INT8_MIN, Multiplier
 from edgeq.kernels.channels import Channels
 from edgeq.kernels.contract import Constant, Facts, Kernel, Lowering, Rule
 from edgeq.kernels.convolution import Parts, convolution_rules, parts
 from edgeq.kernels.operands import operand
 from edgeq.kernels.types import INT8
+from edgeq.kernels.windows import Window
 
 _LANES = 16
 _CHUNK = 64
-_SUMS_BYTES = 3 * _CHUNK * 4
+_PIXELS = 3
+_SUMS_BYTES = _PIXELS * _CHUNK * 4
 _ORDER = np.arange(_LANES).reshape(4, 4).T
 """Channels of the four vectors that VQMOVN weaves into one."""
 _HEADER = "mve/edgeq_mve.h"
@@ -87,8 +89,22 @@ def _matrix(p: Parts) -> Channels:
     return p.channels(p.weights.reshape(p.window.out_c, -1))
 
 
-def _lower_conv(columns: Callable[[int], int]) -> Callable[[Graph, Op], Lowering]:
-    """The call of the convolutions three pixels at a time; `columns`: scratch bytes beside the sums, from the depth."""
+def _written_early(channels: int) -> int:
+    """Output channels that are written before the input is read for the last time: all chunks but the last."""
+    return (channels - 1) // _CHUNK * _CHUNK
+
+
+def _three_pixels(window: Window, gathers: bool) -> int:
+    """`Lowering.overlap` of the convolutions: three pixels are gathered, or read for each chunk, and then written."""
+    needed = overlaps.first_needed(window)
+    written = np.arange(needed.size) // _PIXELS * _PIXELS * window.out_c
+    early = 0 if gathers else _written_early(window.out_c)
+    ahead = (_PIXELS - 1) * window.out_c + early if early else 0
+    return overlaps.distance(written + ahead, needed, window.batches * window.in_h * window.in_w * window.in_c)
+
+
+def _lower_conv(gathers: bool) -> Callable[[Graph, Op], Lowering]:
+    """The call of the convolutions three pixels at a time; `gathers`: into columns, which are scratch."""
 
     def lower(graph: Graph, op: Op) -> Lowering:
         p = parts(graph, op)
@@ -102,7 +118,8 @@ def _lower_conv(columns: Callable[[int], int]) -> Callable[[Graph, Op], Lowering
             struct="edgeq_mve_conv_params",
             fields=_conv_fields(p, channels, depth),
             constants=_constants(weights.tobytes(), _folded_bias(channels, rows), scale_words(p.multipliers)),
-            scratch_bytes=_SUMS_BYTES + columns(depth),
+            scratch_bytes=_SUMS_BYTES + (_PIXELS * -(-depth // _LANES) * _LANES if gathers else 0),
+            overlap={0: _three_pixels(p.window, gathers)},
             macs=conv.macs(graph, op),
         )
 
@@ -129,6 +146,7 @@ def _lower_vector(rows: int, channels: Channels, macs: int) -> Lowering:
         # Of fewer than four rows each is done four times, with the biases behind its own.
         constants=_constants(channels.weights.tobytes(), _folded_bias(channels, outputs + 3), scales),
         scratch_bytes=_CHUNK * 4,
+        overlap={0: overlaps.rows(rows, depth, outputs, ahead=_written_early(outputs))},
         macs=macs,
     )
 
@@ -164,6 +182,7 @@ def _lower_depthwise(graph: Graph, op: Op) -> Lowering:
         fields=_conv_fields(p, channels, count),
         constants=_constants(packed.tobytes(), bias, scale_words(p.multipliers)),
         scratch_bytes=in_c + 2 * 4 * (count + 1),
+        overlap={0: overlaps.windows(p.window, in_step=True)},
         macs=depthwise.macs(graph, op),
     )
 
@@ -209,12 +228,6 @@ def scales_are_fractions(graph: Graph, op: Op) -> Facts | None:
     """A channel's scale is above one, so that its sums are shifted to the left first, which other kernels do."""
     multipliers = (fully_connected.parts(graph, op) if op.kind == "FULLY_CONNECTED" else parts(graph, op)).multipliers
     return None if all(m.shift <= 0 for m in multipliers) else {}
-
-
-def has_three_positions(graph: Graph, op: Op) -> Facts | None:
-    """It has {positions} output positions, too few for three pixels at a time."""
-    positions = parts(graph, op).window.positions
-    return None if positions >= 3 else {"positions": positions}
 
 
 def is_pointwise(graph: Graph, op: Op) -> Facts | None:
@@ -274,8 +287,8 @@ KERNELS = (
         max_version=6,
         requires=_MVE,
         sources=(_HEADER, "mve/pointwise_conv_2d_s8_mve.c", *_MATRIX),
-        rules=(*_CONV_RULES, has_three_positions, is_pointwise),
-        lower=_lower_conv(lambda depth: 0),
+        rules=(*_CONV_RULES, is_pointwise),
+        lower=_lower_conv(gathers=False),
         why="1x1: three pixels by two channels at a time, 96 products in 12 instructions",
     ),
     Kernel(
@@ -285,8 +298,8 @@ KERNELS = (
         max_version=6,
         requires=_MVE,
         sources=(_HEADER, "mve/conv_2d_s8_mve.c", *_MATRIX),
-        rules=(*_CONV_RULES, has_three_positions),
-        lower=_lower_conv(lambda depth: 3 * (-(-depth // _LANES) * _LANES)),
+        rules=_CONV_RULES,
+        lower=_lower_conv(gathers=True),
         why="the same with the windows gathered as columns; any filter, stride and dilation",
     ),
     Kernel(

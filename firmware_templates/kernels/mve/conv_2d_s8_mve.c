@@ -29,25 +29,24 @@ static void gather(const edgeq_mve_conv_params *p, const int8_t *plane, int32_t 
   }
 }
 
-/* No groups, at least three positions, which are taken three at a time; the last three go back so that they are three.
- * scratch: sums [3][EDGEQ_MVE_CHUNK], columns [3][depth made whole vectors]. */
+/* No groups; three positions at a time, the last time perhaps fewer, when old columns take the place of those that are
+ * missing. scratch: sums [3][EDGEQ_MVE_CHUNK], columns [3][depth made whole vectors]. */
 void edgeq_conv_2d_s8_mve(const edgeq_mve_conv_params *p, const int8_t *in, int8_t *out, void *scratch) {
   const edgeq_window *w = &p->window;
-  const int32_t plane = w->out_h * w->out_w, total = w->batches * plane;
   int8_t *columns = (int8_t *)scratch + 3 * EDGEQ_MVE_CHUNK * 4;
   const int32_t column = edgeq_mve_whole(p->depth);
   const int8_t *const three[3] = {columns, columns + column, columns + 2 * column};
-  for (int32_t done = 0; done < total; done += 3) {
-    const int32_t first = done + 3 > total ? total - 3 : done;
-    int32_t n = first / plane, y = first % plane / w->out_w, x = first % plane % w->out_w;
-    for (int32_t i = 0; i < 3; ++i) {
-      gather(p, in + n * w->in_h * w->in_w * w->in_c, y, x, columns + i * column);
+  int32_t y = 0, x = 0;
+  for (int32_t left = w->batches * w->out_h * w->out_w; left > 0; left -= 3, out += 3 * w->out_c) {
+    const int32_t pixels = left < 3 ? left : 3;
+    for (int32_t i = 0; i < pixels; ++i) {
+      gather(p, in, y, x, columns + i * column);
       if (++x < w->out_w) continue;
       x = 0;
       if (++y < w->out_h) continue;
       y = 0;
-      ++n;
+      in += w->in_h * w->in_w * w->in_c;
     }
-    edgeq_mve_three_pixels(p, three, out + first * w->out_c, scratch);
+    edgeq_mve_three_pixels(p, three, pixels, out, scratch);
   }
 }

@@ -138,8 +138,9 @@ void edgeq_mve_requantize(const edgeq_mve_sums *sums);
 void edgeq_mve_depthwise(const edgeq_mve_run *run);
 
 /* All channels of three pixels: the matrix product and its way to the output, EDGEQ_MVE_CHUNK channels at a time.
- * sums: [3][EDGEQ_MVE_CHUNK]. out: the first pixel's; the others follow. */
-void edgeq_mve_three_pixels(const edgeq_mve_conv_params *p, const int8_t *const in[3], int8_t *out, int32_t *sums);
+ * sums: [3][EDGEQ_MVE_CHUNK]. out: the first pixel's; the others follow. pixels: how many of the three are wanted. */
+void edgeq_mve_three_pixels(const edgeq_mve_conv_params *p, const int8_t *const in[3], int32_t pixels, int8_t *out,
+                            int32_t *sums);
 
 /* All rows of a matrix times one vector. sums: [EDGEQ_MVE_CHUNK]. */
 void edgeq_mve_vector(const edgeq_mve_fully_connected_params *p, const int8_t *in, int8_t *out, int32_t *sums);

@@ -1,6 +1,7 @@
 #include "kernels/edgeq_mve.h"
 
-void edgeq_mve_three_pixels(const edgeq_mve_conv_params *p, const int8_t *const in[3], int8_t *out, int32_t *sums) {
+void edgeq_mve_three_pixels(const edgeq_mve_conv_params *p, const int8_t *const in[3], int32_t pixels, int8_t *out,
+                            int32_t *sums) {
   const int32_t channels = p->window.out_c;
   for (int32_t c = 0; c < channels; c += EDGEQ_MVE_CHUNK) {
     const int32_t count = channels - c < EDGEQ_MVE_CHUNK ? channels - c : EDGEQ_MVE_CHUNK;
@@ -19,7 +20,7 @@ void edgeq_mve_three_pixels(const edgeq_mve_conv_params *p, const int8_t *const 
         .scales = p->scales + 2 * c,
         .out = out + c,
         .channels = count,
-        .rows = 3,
+        .rows = pixels,
         .out_stride = channels,
         .rewind = 0,
         .out_zero = p->output.out_zero,

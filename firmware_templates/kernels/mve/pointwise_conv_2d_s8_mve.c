@@ -1,14 +1,11 @@
 #include "kernels/edgeq_mve.h"
 
-/* 1x1, stride 1, at least three pixels: columns are the input's pixels. The last three go back so that they are three, and
- * some are done twice. scratch: sums [3][EDGEQ_MVE_CHUNK]. */
+/* 1x1, stride 1: columns are the input's pixels. Where fewer than three are left, the first of them takes the place of
+ * those that are missing. scratch: sums [3][EDGEQ_MVE_CHUNK]. */
 void edgeq_pointwise_conv_2d_s8_mve(const edgeq_mve_conv_params *p, const int8_t *in, int8_t *out, void *scratch) {
   const edgeq_window *w = &p->window;
-  const int32_t total = w->batches * w->out_h * w->out_w;
-  for (int32_t done = 0; done < total; done += 3) {
-    const int32_t first = done + 3 > total ? total - 3 : done;
-    const int8_t *pixel = in + first * w->in_c;
-    const int8_t *const three[3] = {pixel, pixel + w->in_c, pixel + 2 * w->in_c};
-    edgeq_mve_three_pixels(p, three, out + first * w->out_c, scratch);
+  for (int32_t left = w->batches * w->out_h * w->out_w; left > 0; left -= 3, in += 3 * w->in_c, out += 3 * w->out_c) {
+    const int8_t *const three[3] = {in, left > 1 ? in + w->in_c : in, left > 2 ? in + 2 * w->in_c : in};
+    edgeq_mve_three_pixels(p, three, left < 3 ? left : 3, out, scratch);
   }
 }
