@@ -198,6 +198,7 @@ void edgeq_dsp_mat_mul_band_32_exact(const edgeq_dsp_band_tiles *tiles);
 void edgeq_dsp_mat_mul_band_64_exact(const edgeq_dsp_band_tiles *tiles);
 void edgeq_dsp_mat_mul_band_128_exact(const edgeq_dsp_band_tiles *tiles);
 void edgeq_dsp_gather(const edgeq_dsp_gather_shape *g, const int8_t *from, uint32_t *to);
+void edgeq_dsp_gather_3x9(const edgeq_dsp_gather_shape *g, const int8_t *from, uint32_t *to);
 void edgeq_dsp_widen_pairs(const int8_t *in, int32_t depth, int32_t pairs, void *to);
 void edgeq_dsp_mat_mul_paired_affine(const edgeq_dsp_tiles *tiles);
 void edgeq_dsp_mat_mul_paired_exact(const edgeq_dsp_tiles *tiles);
