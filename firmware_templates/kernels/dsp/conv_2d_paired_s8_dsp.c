@@ -27,6 +27,7 @@ void edgeq_conv_2d_paired_s8_dsp(const edgeq_dsp_paired_params *p, const int8_t 
   void (*const gather)(const edgeq_dsp_gather_shape *, const int8_t *, uint32_t *) =
       w->filter_h == 3 && row == 9 ? edgeq_dsp_gather_3x9 : edgeq_dsp_gather;
   edgeq_dsp_tiles tiles = edgeq_dsp_tiles_of(p, scratch);
+  const int32_t step = w->stride_w * w->in_c, full = 2 * p->chunk, next = p->depth - 1; /* calls keep no loads */
   int32_t left = w->batches * w->out_h * w->out_w, count = 0;
   uint32_t *to = scratch;
   tiles.out = out;
@@ -44,10 +45,10 @@ void edgeq_conv_2d_paired_s8_dsp(const edgeq_dsp_paired_params *p, const int8_t 
         }
       }
       const int8_t *from = band;
-      for (int32_t ox = 0; ox < w->out_w; ++ox, from += w->stride_w * w->in_c) {
+      for (int32_t ox = 0; ox < w->out_w; ++ox, from += step) {
         gather(&shape, from, to);
-        to += ++count & 1 ? 1 : p->depth - 1;
-        if (--left && count < 2 * p->chunk) continue;
+        to += ++count & 1 ? 1 : next;
+        if (--left && count < full) continue;
         tiles.tiles = count / 2;
         if (tiles.tiles) p->multiply(&tiles);
         tiles.out += 2 * tiles.tiles * w->out_c;
