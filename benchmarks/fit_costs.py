@@ -81,21 +81,39 @@ class Layers:
     def weighted(
         self, kind: str, shape: tuple[int, ...], kernel: tuple[int, ...], stride: int = 1, same: bool = True
     ) -> None:
-        """A layer with int8 weights: CONV_2D, DEPTHWISE_CONV_2D (kernel 1,h,w,c) or FULLY_CONNECTED (kernel out,in)."""
+        """A layer with int8 weights with RELU, and one without: CONV_2D, DEPTHWISE_CONV_2D (kernel 1,h,w,c) or
+        FULLY_CONNECTED (kernel out,in)."""
         out_c = kernel[3] if kind == "DEPTHWISE_CONV_2D" else kernel[0]
         weights = self.tensor(kernel, random.integers(-100, 100, kernel).astype(np.int8), 0.01)
         bias = self.tensor((out_c,), np.zeros(out_c, np.int32), 0.001)
+        for relu in (True, False):
+            options: Options = {"fused_activation_function": "RELU" if relu else "NONE"}
+            self._weighted(kind, shape, (weights, bias), kernel, stride, same, options)
+
+    def _weighted(
+        self,
+        kind: str,
+        shape: tuple[int, ...],
+        constants: tuple[int, int],
+        kernel: tuple[int, ...],
+        stride: int,
+        same: bool,
+        options: Options,
+    ) -> None:
+        out_c = kernel[3] if kind == "DEPTHWISE_CONV_2D" else kernel[0]
+        zero = -128 if options["fused_activation_function"] == "RELU" else 0
+        inputs = (self.input(shape), *constants)
         if kind == "FULLY_CONNECTED":
-            self.add(kind, (self.input(shape), weights, bias), (shape[0], out_c), {})
+            self.add(kind, inputs, (shape[0], out_c), options, zero=zero)
             return
         sides = [
             -(-s // stride) if same else (s - k) // stride + 1 for s, k in zip(shape[1:3], kernel[1:3], strict=True)
         ]
-        options = {
+        window = {
             "stride_w": stride, "stride_h": stride, "padding": "SAME" if same else "VALID",
             "dilation_w_factor": 1, "dilation_h_factor": 1, "depth_multiplier": 1,
         }  # fmt: skip
-        self.add(kind, (self.input(shape), weights, bias), (1, *sides, out_c), options)
+        self.add(kind, inputs, (1, *sides, out_c), {**options, **window}, zero=zero)
 
     def graph(self, name: str) -> Graph:
         """The model."""
@@ -138,7 +156,15 @@ def convolutions() -> Iterator[Layers]:
                 made.weighted("DEPTHWISE_CONV_2D", (1, h, w, depth), (1, 3, 3, depth), stride)
             made.weighted("CONV_2D", (1, h, w, depth), (8, 1, 1, depth))
             made.weighted("CONV_2D", (1, h, w, depth), (8, 3, 3, depth), 2)
+        for depth, out_c in ((16, 16), (24, 24), (24, 40)):
+            made.weighted("CONV_2D", (1, h, w, depth), (out_c, 3, 3, depth))
+            made.weighted("CONV_2D", (1, h, w, depth), (2 * depth, 1, 1, depth), 2)
         yield made
+    made = Layers()
+    for side, depth in ((14, 32), (10, 56)):
+        made.weighted("CONV_2D", (1, side, side, depth), (depth, 3, 3, depth))
+        made.weighted("CONV_2D", (1, side, side, depth), (2 * depth, 1, 1, depth), 2)
+    yield made
 
 
 def others() -> Iterator[Layers]:
@@ -168,7 +194,8 @@ def others() -> Iterator[Layers]:
         made.add("MEAN", (image, axes), (1, c), {"keep_dims": False})
         other = made.tensor((1, h, w, c), scale=0.07)
         made.inputs[(2, h, w, c)] = other
-        made.add("ADD", (image, other), (1, h, w, c), {}, 0.2)
+        for scale in (0.2, 0.11):  # only of some scales is a weighted sum provably the same
+            made.add("ADD", (image, other), (1, h, w, c), {}, scale)
         made.add("MUL", (image, other), (1, h, w, c), {}, 0.2)
         made.add("RELU", (image,), (1, h, w, c), {})
         pads = made.tensor((4, 2), np.int32([[0, 0], [1, 1], [0, 2], [0, 0]]))
@@ -201,7 +228,7 @@ def simulate(layers: Layers, cache: Path) -> list[tuple[str, Sample]]:
 
 def fit(samples: Sequence[Sample]) -> KernelCost:
     """Coefficients ≥ 0 with the smallest squared relative error, by coordinate descent."""
-    names = list(samples[0][0])
+    names = [name for name in samples[0][0] if any(counted[name] for counted, _ in samples)]
     matrix = np.array([[counted[n] / taken for n in names] for counted, taken in samples])
     unit = np.linalg.norm(matrix, axis=0)
     matrix = matrix / unit

@@ -21,6 +21,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+_ONE_SIGN = ("RELU", "RELU6")
 COSTS_FILE = Path(__file__).with_name("costs.toml")
 
 
@@ -87,9 +88,10 @@ def costs() -> Costs:
 def counts(graph: Graph, op: Op, macs: int) -> Mapping[str, float]:
     """What a layer's cost can depend on, from its shapes alone.
 
-    `calls` one; `inputs`, `outputs` elements; `channels` of the output; `rows` of all its planes, along the longer
-    side; `positions` of the output without channels; `columns` elements read per output channel, times positions;
-    `macs` as computed, or elements looked at by a window.
+    `calls` one; `inputs`, `outputs` elements; `signed` outputs, which no fused RELU keeps from being negative and which
+    take more to round; `channels` of the output; `rows` of all its planes, along the longer side; `positions` of the
+    output without channels; `columns` elements read per output channel, times positions; `macs` as computed, or
+    elements looked at by a window.
 
     Args:
         macs: of the operator's lowering.
@@ -102,6 +104,7 @@ def counts(graph: Graph, op: Op, macs: int) -> Mapping[str, float]:
         "calls": 1.0,
         "inputs": float(sum(graph.tensors[i].elements for i in op.inputs if i >= 0 and _moves(graph, i))),
         "outputs": float(out.elements),
+        "signed": 0.0 if op.options.get("fused_activation_function") in _ONE_SIGN else float(out.elements),
         "channels": float(channels),
         "rows": float(channels * min(sides)),
         "positions": out.elements / max(1, channels),
