@@ -59,7 +59,7 @@ def _row(op: str, dtype: DType, lower: Callable[[Graph, Op], Lowering]) -> Kerne
         op=op,
         types=dtype.value.lower(),
         max_version=3,
-        sources=(f"portable/pool_2d_{SUFFIX[dtype]}.c",),
+        sources=(f"portable/{op.lower()}_{SUFFIX[dtype]}.c",),
         rules=pool_rules(dtype),
         lower=lower,
         why="every core",

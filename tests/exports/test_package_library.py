@@ -135,7 +135,7 @@ def test_two_packages_in_one_program_of_cpp(
 
 def test_only_the_kernels_that_are_called(exported: Exported) -> None:
     files = {path.name for path in (exported("c") / "src" / "kernels").iterdir() if path.suffix in (".c", ".S")}
-    assert files == {"conv_2d_s8.c", "depthwise_conv_2d_s8.c", "fully_connected_s8.c", "pool_2d_s8.c"}
+    assert files == {"conv_2d_s8.c", "depthwise_conv_2d_s8.c", "fully_connected_s8.c", "average_pool_2d_s8.c"}
 
 
 def test_all_features_that_kernels_need_have_a_condition() -> None:
