@@ -206,7 +206,7 @@ def test_a_cores_kernels_compile_for_it(
     run([*command, *sources(folder)], tmp_path, ZIG_GLOBAL_CACHE_DIR=str(cache / "zig"))
     if compiler is ARM:
         said = run(["arm-none-eabi-nm", "-g", "--defined-only", *sorted(tmp_path.glob("*.o"))])
-        assert ("vision_edgeq_dsp_mat_mul_4" in said) and ("vision_edgeq_depthwise_3x3_s8_dsp" in said)
+        assert ("vision_edgeq_dsp_mat_mul_paired" in said) and ("vision_edgeq_depthwise_3x3_s8_dsp" in said)
         symbols = [line.split()[2] for line in said.splitlines() if len(line.split()) == 3]
         assert all(symbol.startswith("vision_") for symbol in symbols)
 
