@@ -114,7 +114,7 @@ def test_a_folder_that_is_not_empty_is_left_alone(tmp_path: Path) -> None:
 def test_force_removes_what_an_earlier_export_wrote_and_nothing_else(tmp_path: Path) -> None:
     folder = tmp_path / "net"
     first = written(folder, core="cortex-m4")
-    assert "src/kernels/mat_mul_paired_affine_dsp.S" in first
+    assert "src/kernels/pointwise_conv_2d_paired_s8_dsp.c" in first
     (folder / "src" / "mine.c").write_text("kept")
     again = written(folder, "arduino", force=True)
     clean = written(tmp_path / "clean", "arduino")
