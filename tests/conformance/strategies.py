@@ -59,13 +59,16 @@ def _largest(scale: Any) -> float:
 
 
 @st.composite
-def convolutions(draw: st.DrawFn, depthwise: bool = False, most: int = 9, fixed_filter: int = 0, bits: int = 8) -> Case:
+def convolutions(
+    draw: st.DrawFn, depthwise: bool = False, most: int = 9, fixed_filter: int = 0, bits: int = 8, wide: bool = False
+) -> Case:
     """CONV_2D, grouped too, or DEPTHWISE_CONV_2D.
 
     Args:
         fixed_filter: 1 or 3 for the shapes that have kernels of their own: 1x1, or depthwise 3x3, over four channels
             or a multiple.
         bits: of the weights.
+        wide: over sixteen channels or a multiple, on planes of an even width, or of the filter's size.
     """
     rng = draw(rngs())
     in_h, in_w = draw(st.integers(1, most)), draw(st.integers(1, most))
@@ -79,6 +82,12 @@ def convolutions(draw: st.DrawFn, depthwise: bool = False, most: int = 9, fixed_
         dilation_h = dilation_w = 1
         stride_h = stride_w = 1 if fixed_filter == 1 else draw(st.integers(1, 2))
     padding = draw(_PADDINGS)
+    if wide:
+        in_h, in_w, padding = draw(st.integers(3, 6)), 4 * draw(st.integers(1, 2)), "SAME"
+        filter_h, filter_w, stride_h = draw(st.sampled_from(((3, 3, 1), (3, 3, 2), (2, 3, 1), (1, 1, 2))))
+        stride_w, dilation_h, dilation_w = stride_h, 1, 1
+        if draw(st.integers(0, 3)) == 0:
+            in_h, in_w, padding = filter_h, filter_w, "VALID"
     sizes = (in_h, filter_h, stride_h, dilation_h), (in_w, filter_w, stride_w, dilation_w)
     out_h, out_w = (arithmetic.output_size(*size, padding) for size in sizes)
     if min(out_h, out_w) < 1:
@@ -107,6 +116,8 @@ def convolutions(draw: st.DrawFn, depthwise: bool = False, most: int = 9, fixed_
         if fixed_filter:
             groups, group = 1, draw(st.sampled_from((4, 8, 12, 16)))
         out_c = groups * draw(st.sampled_from((1, 2, 3, 4, 5, 6, 8, 9)))
+        if wide:
+            groups, group, out_c = 1, draw(st.sampled_from((16, 16, 32, 64))), 4 * draw(st.integers(1, 3))
         in_c = group * groups
         shape, depth, axis = (out_c, filter_h, filter_w, group), filter_h * filter_w * group, 0
     weights = _weights(draw, rng, shape, axis, bits)
@@ -376,6 +387,7 @@ CASES: dict[str, st.SearchStrategy[Case]] = {
     "CONV_2D": convolutions(),
     "DEPTHWISE_CONV_2D": convolutions(depthwise=True),
     "CONV_2D, 1x1": convolutions(fixed_filter=1),
+    "CONV_2D, even rows": convolutions(wide=True),
     "DEPTHWISE_CONV_2D, 3x3": convolutions(depthwise=True, fixed_filter=3),
     "FULLY_CONNECTED": fully_connected(),
     "CONV_2D, int4": convolutions(bits=4),
