@@ -41,7 +41,7 @@ def _heading(m: Measurement) -> list[tuple[str, RenderableType, Provenance | Non
     device = f"{m.device} at {m.port}"
     rows: list[tuple[str, RenderableType, Provenance | None]] = [("device", device, None)]
     if m.cycle_model:
-        error = f", known error {m.cycle_model.known_error}" if m.cycle_model.known_error else ""
+        error = f"; {m.cycle_model.known_error}" if m.cycle_model.known_error else ""
         rows.append(("cycle model", m.cycle_model.name + error, None))
     rows.append(("model", f"sha256 {m.model_sha256[:16]}…{_verified(m)}, {m.macs:,} MACs", None))
     if v.passed:

@@ -57,7 +57,7 @@ def test_a_profile_says_how_each_figure_came_about() -> None:
         assert by_name[name].endswith("simulated"), by_name[name]
     assert by_name["energy"].endswith("estimated")
     assert "layers, simulated" in lines
-    assert "cortex-m4 r1, known error -9 to -1 %" in by_name["cycle model"]
+    assert "cortex-m4 r1; -9 to -1 %" in by_name["cycle model"]
     assert "measured" not in "\n".join(lines)
 
 
