@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 
 def library(folder: Path, model: pipeline.Model) -> ctypes.CDLL:
     """The model's C for any core, with cascade.c, as a shared library."""
-    program = optimize.compile_program(model.graph, edgeq.load_target("nucleo-g0b1re").core)
+    program = optimize.compile_program(model.graph, edgeq.load_target("linux-x86-64").core)
     files = codegen.model_files(program, memory.plan_memory(program.graph, program.lowerings))
     root = folder / "cascade"
     for name, content in files.items():

@@ -44,7 +44,7 @@ def test_platformio_packs_it(exported: Exported, tools: Path, tmp_path: Path) ->
     with tarfile.open(tmp_path / "out.tar.gz") as archive:
         held = {name.removeprefix("./") for name in archive.getnames()}
     assert {"library.json", "include/vision.h", "src/vision_dsp.c", "examples/run_sample/src/main.c"} <= held
-    assert "src/kernels/mat_mul_s8_dsp.S" in held
+    assert "src/kernels/pointwise_conv_2d_paired_s8_dsp.c" in held
 
 
 def test_platformio_refuses_a_damaged_manifest(exported: Exported, tools: Path, tmp_path: Path) -> None:
