@@ -198,7 +198,7 @@ def measure(bench: Bench, toolchain: str, cache: Path) -> list[Measured]:
             step.kernel.symbol,
             f"{step.op.kind} {bench.told[place]}",
             step.lowering.macs,
-            graph.input_of(step.op, 0).elements,  # type: ignore[union-attr]
+            graph.tensors[step.op.inputs[0]].elements,
             taken[0][place],
             taken[1][place],
         )

@@ -418,7 +418,8 @@ def meter_options(command: F) -> F:
             "--meter",
             default="",
             metavar="NAME[:ADDRESS]",
-            help="Boards: ppk2, joulescope, otii, lpm01a, stlink-v3pwr; computers: ina2xx[:FILE], pmic.",
+            help="Measure energy. Boards: ppk2, joulescope, otii, lpm01a, stlink-v3pwr; computers: "
+            "ina2xx[:FILE], pmic.",
         ),
     ):
         command = option(command)

@@ -105,20 +105,14 @@ class Lowering:
         *,
         constants: tuple[Constant, ...] = (),
         scratch_bytes: int = 0,
-        in_place: tuple[int, ...] = (),
         overlap: Mapping[int, int] = NO_OVERLAP,
         exactly: bool = False,
         macs: int = 0,
         symbol: str = "",
     ) -> Lowering:
-        """The usual case: a single call.
-
-        Args:
-            in_place: input positions with an overlap of 0.
-        """
+        """The usual case: a single call."""
         call = Call(arguments, struct, MappingProxyType(dict(fields)), symbol)
-        shared = MappingProxyType({**dict.fromkeys(in_place, 0), **overlap})
-        return cls((call,), constants, scratch_bytes, shared, exactly, macs=macs)
+        return cls((call,), constants, scratch_bytes, MappingProxyType(dict(overlap)), exactly, macs=macs)
 
 
 @dataclass(frozen=True)

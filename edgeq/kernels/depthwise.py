@@ -230,7 +230,7 @@ def _lower_3x3_relu_dsp(graph: Graph, op: Op) -> Lowering:
             Constant("scales", "int32_t", _ring_scales(found), "parameters"),
         ),
         scratch_bytes=_RING_PAIR_BYTES * walk.pairs,
-        in_place=(0,) if walk.in_place else (),
+        overlap={0: 0} if walk.in_place else {},
         exactly=True,
         macs=macs(graph, op),
     )

@@ -220,7 +220,7 @@ def _lower_add(graph: Graph, op: Op) -> Lowering:
             "act_max": str(high),
         },
         constants=(*operands[0][1], *operands[1][1]),
-        in_place=tuple(i for i, t in enumerate(tensors) if not t.is_constant),
+        overlap={i: 0 for i, t in enumerate(tensors) if not t.is_constant},
     )
 
 

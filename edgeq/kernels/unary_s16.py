@@ -34,7 +34,7 @@ def _lower_slopes(
                 "negative": scale_initializer(negative),
                 "negate": str(int(negate)),
             },
-            in_place=(0,),
+            overlap={0: 0},
         )
 
     return lower
@@ -89,7 +89,7 @@ def _lower_exp(graph: Graph, op: Op) -> Lowering:
         struct="edgeq_lookup_s16_params",
         fields={"count": str(out.elements), "table": "{const:table}"},
         constants=(Constant("table", "int16_t", table.astype("<i2").tobytes(), "parameters"),),
-        in_place=(0,),
+        overlap={0: 0},
     )
 
 

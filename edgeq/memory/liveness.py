@@ -47,9 +47,7 @@ class _Group:
     exactly: bool = False
 
 
-def lifetimes(
-    graph: Graph, lowerings: Sequence[Lowering], alignment: int = 16, in_place: bool = True
-) -> tuple[Lifetime, ...]:
+def lifetimes(graph: Graph, lowerings: Sequence[Lowering], alignment: int = 16) -> tuple[Lifetime, ...]:
     """Every buffer of the arena, in the order of `first`.
 
     Model inputs live from the start to their last reader, model outputs to the end, variable tensors
@@ -57,15 +55,13 @@ def lifetimes(
 
     Args:
         lowerings: one per operator.
-        in_place: whether outputs may overlap a dying input where the kernel can do that.
 
     Raises:
         UnsupportedError: an operator that only renames memory is given a constant or a variable.
     """
     groups, group_of = _groups(graph, lowerings, alignment)
-    if in_place:
-        for op, lowering in zip(graph.ops, lowerings, strict=True):
-            _go_over(op, lowering, groups, group_of, alignment)
+    for op, lowering in zip(graph.ops, lowerings, strict=True):
+        _go_over(op, lowering, groups, group_of, alignment)
     found = [Lifetime(tuple(g.tensors), -1, g.first, g.last, g.size_bytes, g.over, g.exactly) for g in groups] + [
         Lifetime((), op.index, op.index, op.index, align_up(lowering.scratch_bytes, alignment))
         for op, lowering in zip(graph.ops, lowerings, strict=True)

@@ -165,8 +165,8 @@ def test_bounds(network: Network, alignment: int) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(networks())
-def test_without_in_place_the_bound_is_the_plain_sum_of_what_is_live(network: Network) -> None:
-    buffers = lifetimes(network.graph, network.lowerings, 16, in_place=False)
+def test_without_overlaps_the_bound_is_the_plain_sum_of_what_is_live(network: Network) -> None:
+    buffers = lifetimes(network.graph, [replace(asks, overlap={}) for asks in network.lowerings])
     sums = [sum(b.size_bytes for b in buffers if b.first <= t <= b.last) for t in range(-1, 20)]
     assert lower_bound(buffers) == max(sums)
     naive = {
