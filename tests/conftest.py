@@ -23,3 +23,9 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"EDGEQ_SHARED has no data folder: {folder}")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _locks_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Devices that tests make up are nobody else's: not the user's, and not those of tests that run beside."""
+    os.environ["EDGEQ_LOCKS"] = str(tmp_path_factory.mktemp("locks"))

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from edgeq.cli import context
-from edgeq.errors import UsageError
+from edgeq.errors import DeviceError, UsageError
 from edgeq.events import Listener
 from edgeq.target import Target
 
 if TYPE_CHECKING:
     from edgeq.pipeline.bench import Rules
+    from edgeq.runners.locks import Claims
     from edgeq.runners.names import Named
 
 T = TypeVar("T")
@@ -32,17 +33,20 @@ _optional_target_option = click.option(
 )
 
 
+wait_option = click.option(
+    "--wait",
+    "wait_s",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="SECONDS",
+    help="How long to wait for a device that is in use  [default: not at all]",
+)
+
+
 def target_or_device_options(command: context.F) -> context.F:
     """--target, --targets-dir, --device NAME (several times) and --wait."""
     for option in (
-        click.option(
-            "--wait",
-            "wait_s",
-            type=click.FloatRange(min=0),
-            default=0.0,
-            metavar="SECONDS",
-            help="How long to wait for a device that is in use  [default: not at all]",
-        ),
+        wait_option,
         click.option(
             "--device",
             "devices",
@@ -127,16 +131,34 @@ def target_of(given: str, device: Named | None) -> Target:
 
 
 @contextmanager
-def held(port: str, device: str, wait_s: float, listener: Listener) -> Iterator[None]:
-    """The locks of a port and of a device's id that were named by themselves; "" and "auto" name nothing."""
+def claims(wait_s: float, listener: Listener, *ports: str) -> Iterator[Claims]:
+    """The locks of one run: what is called takes them, and all are given back when the context ends.
+
+    Args:
+        ports: that are known from the beginning; "" and "auto" name none.
+
+    Raises:
+        PortError: somebody has one.
+        DeviceError: no device was found; where others use some, it says who, because what is being flashed is hidden.
+    """
     from edgeq.pipeline.bench import keys_of_port
     from edgeq.runners import locks
 
     how = rules(wait_s)
-    keys = [f"usb:{device.lower()}"] if device else []
-    keys += keys_of_port(port) if port not in ("", "auto") else ()
-    with locks.hold(how.locks, keys, how.command, wait_s=wait_s, listener=listener):
-        yield
+    with how.claims(listener) as claim:
+        for port in ports:
+            if port not in ("", "auto"):
+                claim(keys_of_port(port))
+        try:
+            yield claim
+        except DeviceError as failed:
+            others = locks.holders(how.locks) if "tried" in failed.facts else ()
+            if not others:
+                raise
+            used = "; ".join(dict.fromkeys(f"{other.key} by {other}" for other in others))
+            raise DeviceError(
+                failed.what, where=failed.where, next_step=f"{failed.next_step}; in use now: {used}", **failed.facts
+            ) from failed
 
 
 def on_several(

@@ -138,6 +138,19 @@ def port_called(given: str) -> str:
     return port_of(named.serial_number, given)
 
 
+def console_called(given: str, board: Target) -> str:
+    """The same, and for `auto` the port that the target's USB ids say is its console.
+
+    Raises:
+        PortError: none or several.
+    """
+    if given != "auto":
+        return port_called(given)
+    from edgeq.runners import ports
+
+    return ports.console_of(board, ports.present()).device
+
+
 def all_targets() -> list[Target]:
     """Every target that there is, the user's own too."""
     from edgeq import target as targets

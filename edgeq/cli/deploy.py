@@ -18,6 +18,7 @@ from edgeq.cli import bench, context
 @context.reserve_options
 @context.flash_options
 @context.device_option
+@bench.wait_option
 @context.sample_options
 @click.option("--toolchain", default="auto", show_default=True, help="zig, gcc, or auto.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the JSON report to this file too.")
@@ -33,6 +34,7 @@ def command(
     reserve_flash: int,
     runner: str,
     device: str,
+    wait_s: float,
     pack: Path | None,
     allow_erase: bool,
     data: str,
@@ -62,6 +64,7 @@ def command(
     from edgeq.report.flash import flash_text
     from edgeq.report.profile import profile_text
     from edgeq.runners.contract import FlashOptions
+    from edgeq.runners.locks import key_of_usb
 
     if output is not None:
         require_writable(output)
@@ -69,7 +72,9 @@ def command(
     board = context.load_target(target)
     console, wanted = context.port_called(port), context.device_called(device)
     try:
-        with out.teller() as listener, bench.held(console, wanted, 0.0, listener):
+        with out.teller() as listener, bench.claims(wait_s, listener, console) as claim:
+            if wanted:  # known before it is built for
+                claim([key_of_usb(wanted)])
             done = pipeline.deploy(
                 model,
                 board,
@@ -88,6 +93,7 @@ def command(
                 seed=seed,
                 output=folder,
                 cache=context.cache_folder(),
+                claim=claim,
                 listener=listener,
             )
     except DoesNotFit as refused:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from edgeq.cli import context
+from edgeq.cli import bench, context
 
 
 @click.command("evaluate")
@@ -33,6 +33,7 @@ from edgeq.cli import context
     "--port", default="", metavar="PORT", help="With --on TARGET: /dev/ttyACM0, socket://host:port, …, or auto."
 )
 @context.hardware_option
+@bench.wait_option
 @context.targets_dir_option
 @click.option(
     "--float", "float_model", type=click.Path(path_type=Path), help="The float model that this was made from."
@@ -53,6 +54,7 @@ def command(
     sim: bool,
     port: str,
     hardware: bool | None,
+    wait_s: float,
     float_model: Path | None,
     min_accuracy: float | None,
     max_error: float | None,
@@ -81,14 +83,15 @@ def command(
         require_writable(output)
     out = context.output("evaluate", as_json, quiet)
     place = on if on in ("host", "host-c") else context.load_target(on)
-    with out.teller() as listener:
+    port = context.port_called(port) if isinstance(place, str) else context.console_called(port, place)
+    with out.teller() as listener, bench.claims(wait_s, listener, "" if sim else port):
         report = pipeline.evaluate(
             model,
             data=context.data_source(data, preprocess),
             labels=labels,
             metric=metric or ("mse" if max_error is not None else ""),
             on=place,
-            port=context.port_called(port),
+            port=port,
             sim=sim,
             hardware=hardware,
             float_model=float_model,

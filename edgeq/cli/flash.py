@@ -72,6 +72,7 @@ def command(
                 port=console or way.port,
                 hello=hello,
                 options=options,
+                claim=way.claim,
                 listener=listener,
             )
 
@@ -91,9 +92,11 @@ def command(
         if chosen:
             result = work(chosen[0], listener)
         else:
-            result = pipeline.flash(
-                image, board, sim=sim, runner=runner, port=console, hello=hello, options=options, listener=listener
-            )
+            with bench.claims(wait_s, listener, "" if sim else console) as claim:
+                result = pipeline.flash(
+                    image, board, sim=sim, runner=runner, port=console, hello=hello, options=options, claim=claim,
+                    listener=listener,
+                )  # fmt: skip
     out.show(
         lambda width, color: flash_text(result, board.name, width=width, color=color),
         lambda: {"target": board.name, **result.to_json()},

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgeq.cli import context
+from edgeq.cli import bench, context
 from edgeq.errors import UsageError
+from edgeq.events import silent
 
 if TYPE_CHECKING:
     from edgeq.measure.monitor import Heard, Monitor
@@ -31,6 +32,7 @@ _FOR_EVER_S = 1e9
 @click.option("--timestamps", is_flag=True, help="Seconds since the start in front of each line.")
 @click.option("--reconnect", is_flag=True, help="Wait for a port that goes away, as long as it takes.")
 @click.option("--log", type=click.Path(path_type=Path), help="Write what is heard to this file too.")
+@bench.wait_option
 @context.common
 def command(
     port: str,
@@ -42,6 +44,7 @@ def command(
     timestamps: bool,
     reconnect: bool,
     log: Path | None,
+    wait_s: float,
     as_json: bool,
     quiet: bool,
 ) -> int:
@@ -58,6 +61,7 @@ def command(
     """
     from edgeq.files import require_writable, write_whole
     from edgeq.measure.monitor import Monitor
+    from edgeq.runners.locks import key_of_port
 
     if log is not None:
         require_writable(log)
@@ -78,11 +82,19 @@ def command(
             raise UsageError("needs a port or a target", next_step="`edgeq devices` shows what is here")
         return ports.console_of(board, ports.present()).device
 
+    def ours() -> str:
+        name = name_of()
+        claim([key_of_port(name)])  # the port alone: the probe behind it may flash meanwhile
+        return name
+
     heard: list[Heard] = []
     found = threading.Event()
     end = time.monotonic() + (seconds or _FOR_EVER_S)
     try:
-        with Monitor(name_of, speed, reconnect_s=_FOR_EVER_S if reconnect else 0.0) as monitor:
+        with (
+            bench.claims(wait_s, silent) as claim,
+            Monitor(ours, speed, reconnect_s=_FOR_EVER_S if reconnect else 0.0) as monitor,
+        ):
             for text in send:
                 monitor.send(text.encode())
             if not as_json and sys.stdin is not None and sys.stdin.isatty():

@@ -18,6 +18,7 @@ from edgeq.target import Target
 if TYPE_CHECKING:
     from edgeq.measure.computer import ComputerMeasurement
     from edgeq.pipeline.bench import Way
+    from edgeq.runners.locks import Claim
     from edgeq.runners.names import Named
 
 
@@ -101,6 +102,7 @@ def command(
     from edgeq.pipeline.nested import profile_precisions
     from edgeq.report.nested import precisions_text
     from edgeq.report.profile import profile_text
+    from edgeq.runners.locks import keys_of_meter
 
     if output is not None:
         require_writable(output)
@@ -144,14 +146,16 @@ def command(
                 precision=bool(precision),
             )
             options = {**more, "meter": metering["meter"]}
-            computers = _on_computers(model, board, options, (data, samples, runs, seed), listener)
+            claim = way.claim if chosen else stack.enter_context(bench.claims(wait_s, listener))
+            computers = _on_computers(model, board, options, (data, samples, runs, seed), claim, listener)
             stack.close()  # the bars go before the report comes
             return _show_computers(out, computers, output)
         context.refuse_computer_options(more, board)
         plan = context.metering(metering)
-        port = context.port_called(port)
-        if not chosen:
-            stack.enter_context(bench.held(port, "", wait_s, listener))
+        port = context.console_called(port, board)
+        claim = way.claim if chosen else stack.enter_context(bench.claims(wait_s, listener, "" if sim else port))
+        if plan is not None:
+            claim(keys_of_meter(plan.meter))
         call: Any = partial(
             pipeline.profile if precision != "all" else profile_precisions,
             model,
@@ -249,7 +253,7 @@ def _on_several(
                 )  # fmt: skip
             (request,) = context.computer_requests(more, board, wanted["runs"], "", cache)
             rest = {key: wanted[key] for key in ("data", "samples", "seed")}
-            return profile_computer(read, board, request, **rest, listener=listener)
+            return profile_computer(read, board, request, **rest, claim=way.claim, listener=listener)
 
     def passed(m: Any) -> bool:
         return bool(m.validation.passed if isinstance(m, Measurement) else m.passed)
@@ -276,6 +280,7 @@ def _on_computers(
     board: Target,
     options: Mapping[str, Any],
     wanted: tuple[str, int, int, int],
+    claim: Claim,
     listener: Listener,
 ) -> list[ComputerMeasurement]:
     """On one computer or phone, or several at once."""
@@ -297,6 +302,7 @@ def _on_computers(
                 data=data,
                 samples=samples,
                 seed=seed,
+                claim=claim,
                 listener=listener,
             )
             for request in requests

@@ -15,7 +15,6 @@ _READ_S = 0.1
 # A line that doesn't end, such as a prompt, is shown after this silence.
 _PART_S = 0.3
 _LONGEST_LINE = 4096
-_PASSING = ("absent", "gone", "other", "permission")
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,7 @@ class Monitor:
                 self._port = open_port(self._name, self._baud)
                 return
             except PortError as absent:
-                if absent.facts.get("reason") == "busy":
+                if absent.facts.get("reason") in ("busy", "locked"):
                     raise
         if not stop():
             raise PortError(

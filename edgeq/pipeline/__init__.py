@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from edgeq.quantize import EndType, QuantizedModel, Scheme
     from edgeq.runners.contract import FlashOptions, FlashResult
     from edgeq.runners.image import Image
+    from edgeq.runners.locks import Claim
     from edgeq.runners.virtual import VirtualBoardProcess
     from edgeq.runtimes import RuntimeReport
     from edgeq.toolchains.firmware import Firmware
@@ -309,6 +310,7 @@ def flash(
     port: str = "",
     hello: bool | None = None,
     options: FlashOptions | None = None,
+    claim: Claim | None = None,
     listener: Listener = silent,
 ) -> FlashResult:
     """Write an image onto a board (see `edgeq.runners.select`), and ask the board which build it runs.
@@ -319,6 +321,7 @@ def flash(
         runner, device: only these; the target's list and what is present decide otherwise.
         port: the board's console; "" or "auto" finds it by the target's USB ids.
         hello: False, don't ask; None, ask where the build is known and a console is found, and say so otherwise.
+        claim: takes the locks of the device that is found, before it is touched; see `edgeq.runners.locks.Claims`.
     """
     from edgeq.runners import select
     from edgeq.runners.contract import FlashOptions
@@ -331,12 +334,17 @@ def flash(
     found = image_of(image, board)
     check_image(found, board)
     choice = select.choose(board, runner=select.VIRTUAL if sim else runner, device=device, options=chosen)
+    manifest = manifest_of(image) if hello is not False else None
+    if claim is not None and choice.runner.name != select.VIRTUAL:
+        from edgeq.pipeline.bench import claim_found
+
+        claim_found(choice.device, port if manifest is not None else None, claim)
     result = select.flash(found, board, choice, chosen, listener)
     if hello is False or choice.runner.name == select.VIRTUAL:
         return result
     from edgeq.pipeline.flashing import greeted
 
-    return greeted(result, board, manifest_of(image), port, hello is True, listener)
+    return greeted(result, board, manifest, port, hello is True, listener, claim)
 
 
 @contextmanager
@@ -459,9 +467,13 @@ def deploy(
     seed: int = 0,
     output: Path | None = None,
     cache: Path | None = None,
+    claim: Claim | None = None,
     listener: Listener = silent,
 ) -> Deployment:
     """check, build, flash and profile in one.
+
+    Args:
+        claim: see `flash`.
 
     Raises:
         DoesNotFit: with the FitReport. Nothing is built then, or nothing flashed when the finished build shows it.
@@ -501,12 +513,19 @@ def deploy(
             setting = _Setting(running.port, "simulated", flashed.device.title, running)
             measured = _measure(setting, read, board, firmware, wanted, None, listener)
         return Deployment(fit, firmware, flashed, measured)
+    from edgeq.pipeline.bench import keys_of_port, with_ports
+
     # `profile` asks it what it runs.
-    flashed = flash(firmware, board, runner=runner, device=device, hello=False, options=options, listener=listener)
+    flashed = flash(
+        firmware, board, runner=runner, device=device, hello=False, options=options,
+        claim=None if claim is None else with_ports(claim), listener=listener,
+    )  # fmt: skip
     if port in ("", "auto"):
         from edgeq.runners import ports
 
         port = ports.wait_for_console(board, flashed.device.serial_number or flashed.device.id).device
+    if claim is not None:
+        claim(keys_of_port(port))
     measured = profile(
         read, board, port=port, hardware=hardware, firmware=firmware, data=data, samples=samples, runs=runs,
         seed=seed, listener=listener,

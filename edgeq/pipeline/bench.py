@@ -15,7 +15,10 @@ from typing import Generic, TypeVar
 from edgeq.errors import EdgeqError, UsageError
 from edgeq.events import Event, Listener, Progress, silent
 from edgeq.runners import labgrid, locks
+from edgeq.runners.contract import Device
+from edgeq.runners.locks import Claims
 from edgeq.runners.names import COORDINATOR, Named
+from edgeq.runners.ports import SerialPort
 
 T = TypeVar("T")
 
@@ -36,6 +39,10 @@ class Rules:
     wait_s: float = 0.0
     cache: Path | None = None
 
+    def claims(self, listener: Listener = silent) -> Claims:
+        """The locks of a run; it has none yet."""
+        return Claims(self.locks, self.command, wait_s=self.wait_s, listener=listener)
+
 
 @dataclass(frozen=True)
 class Way:
@@ -46,6 +53,7 @@ class Way:
         device: what `flash` takes as the device, "" any.
         host: for SSH; adb: a phone's serial number.
         sim: a virtual board.
+        claim: takes what else the run turns out to need, and gives it back together with the device.
     """
 
     port: str = ""
@@ -53,6 +61,7 @@ class Way:
     host: str = ""
     adb: str = ""
     sim: bool = False
+    claim: locks.Claim = locks.unclaimed
 
 
 @dataclass(frozen=True)
@@ -70,13 +79,49 @@ class Outcome(Generic[T]):
 
 
 def keys_of_port(port: str) -> tuple[str, ...]:
-    """The same for a port, with the serial number of what it belongs to on USB."""
-    from edgeq import registry
-    from edgeq.runners.ports import present
+    """What has to be locked for a port: it, and what it belongs to on USB."""
+    key = locks.key_of_port(port)
+    numbers = {locks.key_of_usb(p.serial_number) for p in _ports() if p.serial_number and _key(p) == key}
+    return (key, *sorted(numbers))
 
-    here = present() if "://" not in port and registry.installed("serial") else ()
-    numbers = {f"usb:{p.serial_number.lower()}" for p in here if p.device == port and p.serial_number}
-    return (locks.key_of_port(port), *sorted(numbers))
+
+def with_ports(claim: locks.Claim) -> locks.Claim:
+    """The same, and the serial ports of what it takes on USB: for a run that is going to talk to the board."""
+
+    def both(keys: Sequence[str]) -> None:
+        claim([*keys, *(_key(p) for p in _ports() if p.serial_number and locks.key_of_usb(p.serial_number) in keys)])
+
+    return both
+
+
+def claim_found(device: Device, console: str | None, claim: locks.Claim) -> None:
+    """Take what a runner has found.
+
+    Args:
+        console: where the board is to be asked afterwards, "" or "auto" on its own ports, None not at all: a monitor of
+            its console need not end then.
+
+    Raises:
+        PortError: somebody has it; it says who.
+    """
+    keys = locks.keys_of_found(device)
+    if console is None:
+        claim(keys)
+    elif console in ("", "auto"):
+        with_ports(claim)(keys)
+    else:
+        claim([*keys, locks.key_of_port(console)])
+
+
+def _ports() -> tuple[SerialPort, ...]:
+    from edgeq import registry
+    from edgeq.runners import ports
+
+    return ports.present() if registry.installed("serial") else ()
+
+
+def _key(port: SerialPort) -> str:
+    return locks.key_of_port(port.device)
 
 
 @contextmanager
@@ -94,9 +139,8 @@ def reach(device: Named, rules: Rules, *, console: bool = True, listener: Listen
     from edgeq.runners.ports import port_of
 
     with ExitStack() as stack:
-        stack.enter_context(
-            locks.hold(rules.locks, locks.keys_of(device), rules.command, wait_s=rules.wait_s, listener=listener)
-        )
+        claim = stack.enter_context(rules.claims(listener))
+        claim(locks.keys_of(device))
         if device.place:
             place = stack.enter_context(
                 labgrid.acquired(
@@ -107,15 +151,19 @@ def reach(device: Named, rules: Rules, *, console: bool = True, listener: Listen
                     listener=listener,
                 )
             )
-            yield Way(port=place.port, device=device.flash_id or place.port, host=place.host)
+            yield Way(port=place.port, device=device.flash_id or place.port, host=place.host, claim=claim)
         elif device.host or device.adb:
-            yield Way(host=device.host, adb=device.adb)
+            yield Way(host=device.host, adb=device.adb, claim=claim)
         elif device.port or not device.serial_number:
             sim = device.runner == "virtual" and not device.port
-            yield Way(port=device.port, device="" if sim else device.flash_id, sim=sim)
+            if device.port:
+                claim(keys_of_port(device.port))
+            yield Way(port=device.port, device="" if sim else device.flash_id, sim=sim, claim=claim)
         else:
             port = port_of(device.serial_number, device.name) if console else ""
-            yield Way(port=port, device=device.flash_id, adb=device.serial_number)
+            if port:
+                claim(keys_of_port(port))
+            yield Way(port=port, device=device.flash_id, adb=device.serial_number, claim=claim)
 
 
 def on_each(

@@ -11,6 +11,7 @@ from edgeq.pipeline import ModelLike, TargetLike, load_target, read_model
 
 if TYPE_CHECKING:
     from edgeq.measure.computer import ComputerMeasurement, Request
+    from edgeq.runners.locks import Claim
 
 
 def profile_computer(
@@ -21,6 +22,7 @@ def profile_computer(
     data: str | Path = "",
     samples: int = 0,
     seed: int = 0,
+    claim: Claim | None = None,
     listener: Listener = silent,
 ) -> ComputerMeasurement:
     """Run a model on a Linux computer or a phone; see `edgeq.measure.computer.profile`.
@@ -28,6 +30,7 @@ def profile_computer(
     Args:
         request: where, with which engine, on which cores.
         data, samples, seed: as for `profile`.
+        claim: takes the device's lock; see `edgeq.runners.locks.Claims`.
 
     Raises:
         UsageError: the target is a microcontroller.
@@ -37,6 +40,7 @@ def profile_computer(
     from edgeq.codegen.generate import tensor_info
     from edgeq.measure import computer, inputs
     from edgeq.reference import Reference
+    from edgeq.runners.locks import unclaimed
 
     read, board = read_model(model), load_target(target)
     if board.kind == "microcontroller":
@@ -47,4 +51,4 @@ def profile_computer(
     chosen = inputs.choose(data, ends, samples or computer.DEFAULT_SAMPLES, seed)
     reference = Reference(read.data, read.graph)
     subject = computer.ComputerSubject(read.data, read.graph, board, chosen, reference.run, reference.name, read.path)
-    return computer.profile(request, subject, listener)
+    return computer.profile(request, subject, listener, claim or unclaimed)

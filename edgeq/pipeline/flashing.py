@@ -8,11 +8,18 @@ from edgeq.codegen.tree import Manifest
 from edgeq.errors import PortError, UsageError
 from edgeq.events import Listener, Progress
 from edgeq.runners.contract import FlashResult
+from edgeq.runners.locks import Claim
 from edgeq.target import Target
 
 
 def greeted(
-    result: FlashResult, board: Target, manifest: Manifest | None, port: str, required: bool, listener: Listener
+    result: FlashResult,
+    board: Target,
+    manifest: Manifest | None,
+    port: str,
+    required: bool,
+    listener: Listener,
+    claim: Claim | None = None,
 ) -> FlashResult:
     """The result with the board's answer, or with a notice why it wasn't asked.
 
@@ -20,12 +27,13 @@ def greeted(
         manifest: of the build that was flashed, None where it isn't known.
         port: the board's console; "" or "auto" finds it by USB id and the device's serial number.
         required: not being able to ask is an error.
+        claim: takes the lock of the console, whose name may be new since the board was flashed.
 
     Raises:
         DeviceError: the board doesn't answer, or runs something else.
     """
     from edgeq.measure.hello import greet
-    from edgeq.runners import ports
+    from edgeq.runners import locks, ports
 
     if manifest is None:
         told = "the board was not asked what it runs: no edgeq.json of a build lies beside the image"
@@ -37,6 +45,8 @@ def greeted(
         if port in ("", "auto"):
             serial = result.device.serial_number or result.device.id
             port = ports.wait_for_console(board, serial, timeout_s=15.0 if required else 5.0).device
+        if claim is not None:
+            claim([locks.key_of_port(port)])
         greeting = greet(port, board.board.console.baud, manifest)
     except PortError as absent:
         if required:

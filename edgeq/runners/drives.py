@@ -14,6 +14,7 @@ from edgeq.errors import DeviceError, UnsupportedError
 from edgeq.events import Listener, Progress
 from edgeq.runners.contract import Capabilities, Device, FlashOptions, FlashResult
 from edgeq.runners.image import Image
+from edgeq.runners.usb import number_of_drive
 from edgeq.target import Target
 
 _COPIED_NAME = "firmware.bin"
@@ -159,7 +160,7 @@ class ProbeDrive:
                 str(place),
                 f"{self.probe} drive",
                 f"mounted at {place}",
-                details(place).get("unique id", ""),
+                details(place).get("unique id", "") or number_of_drive(place),
             )
             for place in self.mounts()
             if any(labelled(place, label) for label in labels) and self.accepts(place)

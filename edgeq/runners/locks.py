@@ -15,7 +15,7 @@ import re
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,7 +23,12 @@ from typing import IO
 
 from edgeq.errors import PortError
 from edgeq.events import Listener, Progress, silent
+from edgeq.runners.contract import Device
 from edgeq.runners.names import COORDINATOR, Named
+from edgeq.runners.usb import bare_number
+
+Claim = Callable[[Sequence[str]], None]
+"""Takes the locks of these keys until the run ends; see `Claims`."""
 
 _LOOK_EVERY_S = 0.2
 # Where the locked byte lies on Windows, whose locks keep others from reading what they cover.
@@ -55,13 +60,88 @@ def key_of_port(port: str) -> str:
     return port if "://" in port else f"{socket.gethostname()}:{os.path.realpath(port)}"
 
 
+def key_of_usb(number: str) -> str:
+    """The key of a device on USB, by its serial number."""
+    return f"usb:{bare_number(number)}"
+
+
+def key_of_host(address: str) -> str:
+    """The key of a computer that SSH leads to: users and names of the standard port make no other machine of it."""
+    return f"ssh:{address.rpartition('@')[2].removesuffix(':22').lower()}"
+
+
+def key_of_phone(serial_number: str) -> str:
+    """The key of a phone, as `adb devices` calls it."""
+    return f"adb:{serial_number}"
+
+
 def keys_of(device: Named) -> tuple[str, ...]:
     """What has to be locked for a device: all the ways that lead to it."""
     keys = [key_of_port(device.port) if device.port else ""]
-    keys += [f"usb:{number.lower()}" for number in (device.serial_number, device.probe) if number]
-    keys += [f"ssh:{device.host}" if device.host else "", f"adb:{device.adb}" if device.adb else ""]
+    keys += [key_of_usb(number) for number in (device.serial_number, device.probe) if number]
+    keys += [key_of_host(device.host) if device.host else "", key_of_phone(device.adb) if device.adb else ""]
     keys += [f"labgrid:{device.coordinator or COORDINATOR}/{device.place}" if device.place else ""]
     return tuple(key for key in keys if key)
+
+
+def keys_of_meter(meter: str) -> tuple[str, ...]:
+    """What has to be locked for an energy meter, NAME or NAME:ADDRESS: its port, or the only one of its name."""
+    address = meter.partition(":")[2]
+    return (key_of_port(address),) if address.startswith(("/", "COM")) or "://" in address else (f"meter:{meter}",)
+
+
+def keys_of_found(device: Device) -> tuple[str, ...]:
+    """What has to be locked for what a runner has found: its probe or bootloader on USB, its port or drive."""
+    is_port = device.id.startswith(("/dev/", "COM")) or "://" in device.id
+    keys = [key_of_port(device.id) if is_port else key_of_usb(device.id)]
+    return tuple(dict.fromkeys([*keys, *([key_of_usb(device.serial_number)] if device.serial_number else [])]))
+
+
+class Claims:
+    """The locks of one run, taken as it finds out what it needs, and given back together; a context.
+
+    Args:
+        folder, command, wait_s, listener: see `hold`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        command: str,
+        *,
+        wait_s: float = 0.0,
+        listener: Listener = silent,
+    ) -> None:
+        self._folder, self._command, self._wait_s, self._listener = folder, command, wait_s, listener
+        self._held: set[str] = set()
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Claims:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def __call__(self, keys: Sequence[str]) -> None:
+        """Take the locks of `keys`, those that this run has already left out.
+
+        Raises:
+            PortError: somebody has one; it says who.
+        """
+        new = [key for key in keys if key not in self._held]
+        self._stack.enter_context(hold(self._folder, new, self._command, wait_s=self._wait_s, listener=self._listener))
+        self._held.update(new)
+
+
+def unclaimed(keys: Sequence[str]) -> None:
+    """A `Claim` that takes nothing: for callers who see to it themselves that a device is theirs."""
+
+
+def holders(folder: Path) -> tuple[Holder, ...]:
+    """Everybody who has a lock now, by key."""
+    paths = sorted(folder.glob("*.lock")) if folder.is_dir() else []
+    found = (_holder(path) for path in paths)
+    return tuple(holder for holder in found if holder is not None)
 
 
 @contextmanager
@@ -88,7 +168,10 @@ def hold(
 
 def holder(folder: Path, key: str) -> Holder | None:
     """Who has the lock now, None when nobody does."""
-    path = _path(folder, key)
+    return _holder(_path(folder, key))
+
+
+def _holder(path: Path) -> Holder | None:
     try:
         stream = path.open("r+b")
     except OSError:
@@ -97,7 +180,7 @@ def holder(folder: Path, key: str) -> Holder | None:
         if _lock(stream):
             _unlock(stream)
             return None
-        return _read(path, key)
+        return _read(path)
 
 
 @contextmanager
@@ -106,7 +189,7 @@ def _one(folder: Path, key: str, command: str, until: float, wait_s: float, list
     folder.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as stream:
         while not _lock(stream):
-            other = _read(path, key)
+            other = _read(path)
             if time.monotonic() >= until:
                 told = f"; waited {wait_s:g} s" if wait_s else ""
                 raise PortError(
@@ -139,7 +222,7 @@ def _write(stream: IO[bytes], mine: Holder) -> None:
     stream.flush()
 
 
-def _read(path: Path, key: str) -> Holder | None:
+def _read(path: Path) -> Holder | None:
     try:
         return Holder(**json.loads(path.read_text("utf-8")))
     except (OSError, ValueError, TypeError):

@@ -28,6 +28,7 @@ from pathlib import Path
 from edgeq import toml_schema
 from edgeq.errors import TargetFileError, UsageError
 from edgeq.files import write_whole
+from edgeq.runners.usb import bare_number
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -103,9 +104,9 @@ class Names:
         return next((d for d in self.device if d.name == name), None)
 
     def of(self, serial_number: str) -> Named | None:
-        """The name of a device; serial numbers are compared without regard to case."""
-        wanted = serial_number.lower()
-        return next((d for d in self.device if wanted and d.serial_number.lower() == wanted), None)
+        """The name of a device; see `bare_number` for how serial numbers are compared."""
+        wanted = bare_number(serial_number)
+        return next((d for d in self.device if wanted and bare_number(d.serial_number) == wanted), None)
 
 
 def read(path: Path) -> Names:
@@ -161,9 +162,9 @@ def add(path: Path, named: Named) -> Names:
         _check(named, "")
     except TargetFileError as wrong:
         raise UsageError(wrong.what, next_step=wrong.next_step) from wrong
-    serial = named.serial_number.lower()
+    serial = bare_number(named.serial_number)
     others = [
-        d for d in read(path).device if d.name != named.name and not (serial and d.serial_number.lower() == serial)
+        d for d in read(path).device if d.name != named.name and not (serial and bare_number(d.serial_number) == serial)
     ]
     return _write(path, (*others, named))
 

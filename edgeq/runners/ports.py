@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from edgeq import registry
 from edgeq.errors import PortError
+from edgeq.runners.usb import bare_number
 from edgeq.target import Target
 
 
@@ -55,7 +56,7 @@ def console_of(target: Target, ports: tuple[SerialPort, ...], serial_number: str
     ids = {(u.vendor_id, u.product_id) for u in target.board.usb}
     found = [p for p in ports if (p.vendor_id, p.product_id) in ids]
     if serial_number:
-        found = [p for p in found if p.serial_number.lower() == serial_number.lower()] or found
+        found = [p for p in found if bare_number(p.serial_number) == bare_number(serial_number)] or found
     if len(found) == 1:
         return found[0]
     listing = ", ".join(f"{p.device} ({p.title})" for p in ports) or "none at all"
@@ -83,7 +84,7 @@ def port_of(serial_number: str, name: str, look: Callable[[], tuple[SerialPort, 
     Raises:
         PortError: none or several.
     """
-    found = [p.device for p in look() if p.serial_number.lower() == serial_number.lower()]
+    found = [p.device for p in look() if bare_number(p.serial_number) == bare_number(serial_number)]
     if len(found) == 1:
         return found[0]
     raise PortError(

@@ -14,6 +14,7 @@ from edgeq.errors import EdgeqError
 from edgeq.runners import locks
 from edgeq.runners.attached import Attached, adb_devices
 from edgeq.runners.names import COORDINATOR, Named
+from edgeq.runners.usb import bare_number
 
 _CONNECT_S = 2.0
 _SSH_PORT = 22
@@ -56,7 +57,7 @@ def entries(
         here: what is plugged in.
         cache: where isolated environments (labgrid's) are.
     """
-    plugged = {a.serial_number.lower() for a in here if a.serial_number}
+    plugged = {bare_number(a.serial_number) for a in here if a.serial_number}
     phones = adb_devices() if any(d.adb for d in devices) else {}
 
     def one(device: Named) -> Entry:
@@ -86,7 +87,7 @@ def _look(device: Named, plugged: set[str], phones: Mapping[str, str], cache: Pa
     if device.runner == "virtual" and not device.serial_number:
         return True, "made for the run"
     number = device.serial_number or device.probe
-    return (True, "plugged in") if number.lower() in plugged else (False, "not plugged in")
+    return (True, "plugged in") if bare_number(number) in plugged else (False, "not plugged in")
 
 
 def _url(url: str) -> tuple[bool, str]:

@@ -9,6 +9,7 @@ from edgeq.errors import DeviceError, EdgeqError, MissingDependencyError, Unsupp
 from edgeq.events import Listener, silent
 from edgeq.runners.contract import Device, FlashOptions, FlashResult, Runner
 from edgeq.runners.image import Image, check_image
+from edgeq.runners.usb import bare_number
 from edgeq.target import Target
 
 VIRTUAL = "virtual"
@@ -38,7 +39,7 @@ def choose(target: Target, *, runner: str = "", device: str = "", options: Flash
 
     Args:
         runner: only this one.
-        device: only the device with this id (or an unambiguous part of it).
+        device: only the device with this id or serial number (or an unambiguous part of it).
 
     Raises:
         UsageError: the target has no such runner, or several devices are there.
@@ -69,7 +70,7 @@ def choose(target: Target, *, runner: str = "", device: str = "", options: Flash
                 raise
             tried.append((name, refused.what))
             continue
-        matching = [d for d in found if device.lower() in d.id.lower()] if device else found
+        matching = _matching(found, device)
         if len(matching) == 1:
             return Choice(candidate, matching[0])
         if matching:
@@ -100,6 +101,15 @@ def flash(
     if not choice.runner.capabilities.flash:
         raise UnsupportedError(f"'{choice.runner.name}' can't flash")
     return choice.runner.flash(image, target, choice.device, options or FlashOptions(), listener)
+
+
+def _matching(found: list[Device], wanted: str) -> list[Device]:
+    """Those that go by that id or serial number; without one, those of which it is a part."""
+    if not wanted:
+        return found
+    bare = bare_number(wanted)
+    called = [(d, {bare_number(d.id), bare_number(d.serial_number)}) for d in found]
+    return [d for d, names in called if bare in names] or [d for d, names in called if any(bare in n for n in names)]
 
 
 def _with_port(options: FlashOptions, device: str) -> FlashOptions:

@@ -18,6 +18,7 @@ from edgeq.runners.contract import Capabilities, Device, FlashOptions, FlashResu
 from edgeq.runners.drives import copy, exists, labelled, mount_points, words_of
 from edgeq.runners.image import Image, compare
 from edgeq.runners.uf2_file import PAYLOAD_BYTES, covered, decode, encode
+from edgeq.runners.usb import number_of_drive
 from edgeq.target import FlashMethod, Target
 
 METHOD = "uf2"
@@ -60,7 +61,13 @@ class Uf2:
         """Mounted drives of the target's bootloader."""
         labels = [way.drive_label for way in _ways(target)]
         return [
-            Device(self.name, str(place), info_of(place).get("model", "UF2 drive"), f"mounted at {place}")
+            Device(
+                self.name,
+                str(place),
+                info_of(place).get("model", "UF2 drive"),
+                f"mounted at {place}",
+                number_of_drive(place),
+            )
             for place in self.mounts()
             if exists(place / _INFO) and any(labelled(place, label) for label in labels)
         ]

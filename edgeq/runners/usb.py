@@ -35,6 +35,14 @@ class UsbDevice:
     interfaces: tuple[tuple[int, int, int], ...] = ()
 
 
+def bare_number(serial_number: str) -> str:
+    """A serial number to compare: without regard to case and to zeros in front.
+
+    A J-Link on USB is called 000683459357, and by its own library, and so by pyOCD, 683459357.
+    """
+    return serial_number.lower().lstrip("0")
+
+
 def devices(root: Path = SYSFS) -> tuple[UsbDevice, ...]:
     """All of them, by path; () where there is no sysfs."""
     try:
@@ -77,6 +85,14 @@ def _text(path: Path) -> str:
         return path.read_text("utf-8", "replace").strip()
     except OSError:
         return ""
+
+
+def number_of_drive(place: Path, root: Path = SYSFS, mounts: Path = Path("/proc/self/mounts")) -> str:
+    """The serial number of what a mounted drive belongs to, "" where that isn't known."""
+    for device in devices(root):
+        if device.blocks and str(place) in mounted(device.blocks, mounts).values():
+            return device.serial_number
+    return ""
 
 
 def mounted(blocks: Sequence[str], mounts: Path = Path("/proc/self/mounts")) -> dict[str, str]:

@@ -156,7 +156,7 @@ def test_a_serial_number_is_followed_and_locked(
         monkeypatch.setattr(ports.port_of, "__defaults__", (lambda: (here,),))
         said = edgeq("profile", model, "--device", "usb", "--json")
         assert said.code == 1 and "another model" in said.json["error"]["what"]  # it was reached
-        with locks.hold(tmp_path / "locks", ["usb:0672ff"], "edgeq flash build"):
+        with locks.hold(tmp_path / "locks", [locks.key_of_usb("0672FF")], "edgeq flash build"):
             assert edgeq("profile", model, "--device", "usb", "--json").json["error"]["facts"]["reason"] == "locked"
             flashing = edgeq("flash", tmp_path, "--device", "usb", "--json")
             assert flashing.code == 5 and "edgeq flash build" in flashing.json["error"]["what"]
@@ -165,6 +165,24 @@ def test_a_serial_number_is_followed_and_locked(
 
 
 def test_deploy_respects_the_locks(edgeq: Edgeq, model: Path, tmp_path: Path) -> None:
-    with locks.hold(tmp_path / "locks", ["usb:0672ff"], "edgeq profile something"):
+    with locks.hold(tmp_path / "locks", [locks.key_of_usb("0672FF")], "edgeq profile something"):
         said = edgeq("deploy", model, "--target", BOARD, "--device", "0672FF", "--json")
     assert said.code == 5 and "edgeq profile something" in said.json["error"]["what"]
+
+
+def test_computers_and_meters_are_locked_too(edgeq: Edgeq, model: Path, tmp_path: Path) -> None:
+    """Nobody listens there: with the lock taken, nobody even tries."""
+    pi = ("--target", "raspberry-pi-5", "--host", "pi@127.0.0.1:9")
+    with locks.hold(tmp_path / "locks", [locks.key_of_host("other@127.0.0.1:9")], "edgeq profile first"):
+        said = edgeq("profile", model, *pi, "--json")
+        assert said.json["error"]["facts"]["reason"] == "locked"
+    assert "reason" not in edgeq("profile", model, *pi, "--json").json["error"]["facts"]
+    with (
+        DeviceDouble() as double,
+        DeviceDouble() as meter,
+        locks.hold(tmp_path / "locks", [locks.key_of_port(meter.port)], "edgeq profile first"),
+    ):
+        words = ("--target", BOARD, "--port", double.port, "--hardware", "--meter", f"ppk2:{meter.port}")
+        said = edgeq("profile", model, *words, "--json")
+        assert said.json["error"]["facts"]["reason"] == "locked" and meter.port in said.json["error"]["where"]
+        assert double.firmware.seen == []

@@ -20,8 +20,8 @@ from edgeq.errors import (
     UnsupportedError,
     UsageError,
 )
-from edgeq.runners import select
-from edgeq.runners.contract import FlashOptions
+from edgeq.runners import locks, select
+from edgeq.runners.contract import Device, FlashOptions
 from edgeq.runners.image import Image, check_image, read_image
 from edgeq.runners.ports import SerialPort, console_of, wait_for_console
 
@@ -133,6 +133,23 @@ def test_a_missing_package_is_one_reason_among_others_unless_it_was_asked_for(
 def test_options_that_a_runner_has_no_use_for_are_refused() -> None:
     with pytest.raises(EdgeqError, match="no use for a pack"):
         select.choose(TARGET, runner="stlink-drive", options=FlashOptions(pack=Path("x.pack")))
+
+
+def test_devices_are_known_by_their_serial_numbers_too() -> None:
+    """A drive is called by its folder; a J-Link's number has zeros in front on USB, and none in pyOCD."""
+    drive = Device("stlink-drive", "/media/me/NODE_L4R5ZI", "ST-LINK drive", "mounted", "0672FF55")
+    jlink = Device("pyocd", "683459357", "J-Link", "debug probe")
+    longer = Device("pyocd", "6834593571", "J-Link", "debug probe")
+    found = [drive, jlink, longer]
+    assert select._matching(found, "0672ff55") == [drive]
+    assert select._matching(found, "NODE_L4R5ZI") == [drive]
+    assert select._matching(found, "000683459357") == [jlink]
+    assert select._matching(found, "68345") == [jlink, longer]
+    assert select._matching(found, "999") == [] and select._matching(found, "") == found
+    console = SerialPort("/dev/ttyACM1", "J-Link", 0x1366, 0x1015, "000683459357")
+    other = replace(console, device="/dev/ttyACM2", serial_number="000683459358")
+    assert console_of(targets.load("nrf52840dk"), (other, console), "683459357") == console
+    assert locks.key_of_usb("000683459357") in locks.keys_of_found(jlink)
 
 
 STLINK = SerialPort("/dev/ttyACM0", "ST-LINK", 0x0483, 0x374B, "0672FF")

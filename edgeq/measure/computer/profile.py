@@ -20,6 +20,7 @@ from edgeq.measure.inputs import Samples
 from edgeq.measure.measurement import Validation
 from edgeq.measure.profile import Reference
 from edgeq.runners.hosts import Connector
+from edgeq.runners.locks import Claim, key_of_host, key_of_phone, unclaimed
 from edgeq.target import Target
 
 DEFAULT_SAMPLES = 20
@@ -74,8 +75,13 @@ class ComputerSubject:
     model_path: str = ""
 
 
-def profile(request: Request, subject: ComputerSubject, listener: Listener = silent) -> ComputerMeasurement:
+def profile(
+    request: Request, subject: ComputerSubject, listener: Listener = silent, claim: Claim = unclaimed
+) -> ComputerMeasurement:
     """Measure a model on the computer or phone behind an address.
+
+    Args:
+        claim: takes the lock of the device: two runs at once would measure each other.
 
     Raises:
         UsageError: an engine, core or meter that isn't there.
@@ -85,7 +91,11 @@ def profile(request: Request, subject: ComputerSubject, listener: Listener = sil
     """
     connect: Connector = registry.load(registry.HOSTS, request.connector, "kind of host")
     engine: Engine = registry.load(registry.ENGINES, request.engine, "engine")
+    if request.address:
+        claim([_key(request.connector, request.address)])
     with connect(request.address) as host:
+        if not request.address:  # the only phone
+            claim([_key(request.connector, host.name)])
         before = conditions.ask(host)
         notices = [*_identity(before, subject.target, host.name)]
         sensor = power.sensor_of(request.meter, host)
@@ -115,6 +125,10 @@ def profile(request: Request, subject: ComputerSubject, listener: Listener = sil
     spent = power.energy(run, sensor) if sensor and not before.emulated else None
     notices += [*subject.samples.notices, *run.notices, *_state(before, after)]
     return _measurement(request, subject, run, before, after, name, spent, notices)
+
+
+def _key(connector: str, address: str) -> str:
+    return key_of_phone(address) if connector == "adb" else key_of_host(address)
 
 
 def _measurement(
