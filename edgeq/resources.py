@@ -1,4 +1,4 @@
-"""Where things are: the data folders (beside the package in a checkout, inside it when installed), the cache."""
+"""Where things are: the data folders (beside the package in a checkout, inside it when installed), cache and state."""
 
 from __future__ import annotations
 
@@ -32,3 +32,12 @@ def default_cache() -> Path:
     if sys.platform == "win32":
         return Path.home() / "AppData" / "Local" / "edgeq" / "cache"
     return Path.home() / ".cache" / "edgeq"
+
+
+def default_state() -> Path:
+    """Where edgeq keeps what can't be made again, and isn't set by hand, by the platform's convention."""
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "edgeq"
+    if sys.platform == "win32":
+        return Path.home() / "AppData" / "Local" / "edgeq" / "state"
+    return Path.home() / ".local" / "state" / "edgeq"

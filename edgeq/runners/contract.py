@@ -59,12 +59,14 @@ class FlashOptions:
             bootloader that can't do less. Never without being asked.
         port: the serial port of the bootloader, or of the board that is to enter it ("" = found by USB id).
         frequency_hz: of the debug wire, 0 for the runner's own (pyocd).
+        virtual: a virtual board that is to be found in place of what is plugged in: `virtual:TARGET` (pyocd).
     """
 
     pack: Path | None = None
     allow_erase: bool = False
     port: str = ""
     frequency_hz: int = 0
+    virtual: str = ""
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgeq import registry
-from edgeq.errors import DeviceError, InputFileError, UnsupportedError
+from edgeq.errors import DeviceError, InputFileError, UnsupportedError, UsageError
 from edgeq.events import Listener, Notice, Progress
 from edgeq.runners.contract import Capabilities, Device, FlashOptions, FlashResult
 from edgeq.runners.image import Image, compare
+from edgeq.simulator import kept
 from edgeq.target import Target
 
 # pyOCD's names for "some Cortex-M": no memory map, so no flash.
@@ -49,6 +50,8 @@ class Pyocd:
         """Debug probes that are there now (what hangs on them is not known before connecting)."""
         registry.require(registry.RUNNERS["pyocd"], "the runner 'pyocd'")
         self._check_target(target)
+        if options.virtual:
+            return [self._virtual(target, options.virtual)]
         from pyocd.core.exceptions import Error
         from pyocd.core.helpers import ConnectHelper
 
@@ -80,24 +83,88 @@ class Pyocd:
         from pyocd.core.exceptions import Error
 
         started = time.monotonic()
-        with _warnings_to(listener):
+        with _warnings_to(listener), self._probe(target, device, listener) as probe:
             try:
-                with self._session(target, device, options) as session:
+                with self._connected(probe, target, options) as (session, notices):
                     _check_memory_map(session, image, target)
                     _program(session, image, listener)
                     _compare(session, image, target, listener)
                     session.target.reset()
             except (Error, OSError) as failed:
                 raise _explained(failed, target, device) from failed
+        wire = "SWD to the virtual board" if kept.is_address(device.id) else "SWD"
         return FlashResult(
             device,
             image.base,
             len(image.data),
             verified=True,
-            verification=f"{len(image.data):,} bytes read back over SWD and compared",
+            verification=f"{len(image.data):,} bytes read back over {wire} and compared",
             reset=True,
             seconds=time.monotonic() - started,
+            notices=notices,
         )
+
+    def _virtual(self, target: Target, name: str) -> Device:
+        """A virtual board that was named. It is made when it is flashed.
+
+        Raises:
+            UnsupportedError, UsageError: it is none that pyOCD could reach, or not the target's.
+        """
+        registry.require(registry.RUNNERS["virtual"], "a virtual board")
+        address = kept.parse(name)
+        kept.require_probe(target)
+        if address.target != target.name:
+            raise UsageError(f"is no {target.name}", where=name, next_step=f"name virtual:{target.name}")
+        return Device(self.name, str(address), f"virtual {target.board.title}", "this computer")
+
+    @contextmanager
+    def _probe(self, target: Target, device: Device, listener: Listener) -> Iterator[Any]:
+        if kept.is_address(device.id):
+            from edgeq.runners.pyocd_virtual import virtual_probe
+
+            with virtual_probe(device.id, target, listener) as probe:
+                yield probe
+            return
+        from pyocd.core.exceptions import Error, ProbeDisconnected
+        from pyocd.core.helpers import ConnectHelper
+
+        try:
+            probes = ConnectHelper.get_all_connected_probes(
+                blocking=False, unique_id=device.id, print_wait_message=False
+            )
+            if not probes:
+                raise ProbeDisconnected(f"the probe {device.id} is gone")
+        except (Error, OSError) as failed:
+            raise _explained(failed, target, device) from failed
+        yield probes[0]
+
+    @contextmanager
+    def _connected(self, probe: Any, target: Target, options: FlashOptions) -> Iterator[tuple[Any, tuple[str, ...]]]:
+        """A session, and what there is to say of it. A locked chip is opened only where that is allowed."""
+        from pyocd.core.exceptions import Error
+
+        session = self._session(probe, target, options, unlock=False)
+        notices: tuple[str, ...] = ()
+        try:
+            try:
+                session.open()
+            except (Error, KeyError) as failed:  # KeyError: pyOCD reads on from a core that a locked nRF52 doesn't show
+                if not _is_locked(session):
+                    raise failed if isinstance(failed, Error) else Error(f"no core answers ({failed})") from failed
+                session.close()
+                if not options.allow_erase:
+                    raise DeviceError(
+                        "the chip is protected against reading, and only erasing everything on it opens it",
+                        where=target.name,
+                        next_step="add --allow-erase if everything on it may go",
+                        locked=True,
+                    ) from failed
+                session = self._session(probe, target, options, unlock=True)
+                session.open()
+                notices = ("the chip was protected: everything on it was erased first, as --allow-erase allows",)
+            yield session, notices
+        finally:
+            session.close()
 
     def _check_target(self, target: Target) -> None:
         if target.soc.pyocd_target in _GENERIC:
@@ -109,18 +176,14 @@ class Pyocd:
                 f"runners: {', '.join(r for r in target.board.runners if r != self.name)}",
             )
 
-    def _session(self, target: Target, device: Device, options: FlashOptions) -> Any:
-        from pyocd.core.exceptions import ProbeDisconnected, TargetSupportError
-        from pyocd.core.helpers import ConnectHelper
+    def _session(self, probe: Any, target: Target, options: FlashOptions, *, unlock: bool) -> Any:
+        from pyocd.core.exceptions import TargetSupportError
         from pyocd.core.session import Session
 
-        probes = ConnectHelper.get_all_connected_probes(blocking=False, unique_id=device.id, print_wait_message=False)
-        if not probes:
-            raise ProbeDisconnected(f"the probe {device.id} is gone")
         choices: dict[str, Any] = {
             "target_override": target.soc.pyocd_target,
             # nRF52's default unlocks a protected chip by erasing it.
-            "auto_unlock": options.allow_erase,
+            "auto_unlock": unlock,
             "hide_programming_progress": True,
             # pyOCD would change into another folder, read pyocd.yaml there and execute pyocd_user.py.
             "project_dir": os.getcwd(),  # noqa: PTH109
@@ -136,7 +199,7 @@ class Pyocd:
         if options.frequency_hz:
             choices["frequency"] = options.frequency_hz
         try:
-            return Session(probes[0], options=choices)
+            return Session(probe, options=choices)
         except TargetSupportError as unknown:
             pack = target.soc.pyocd_pack
             raise UnsupportedError(
@@ -150,6 +213,16 @@ class Pyocd:
                 pyocd_target=target.soc.pyocd_target,
                 pack=pack,
             ) from unknown
+
+
+def _is_locked(session: Any) -> bool:
+    """Whether the chip that could not be connected to says that it is protected, where pyOCD knows how to ask."""
+    from pyocd.core.exceptions import Error
+
+    try:
+        return bool(session.target.is_locked())
+    except (Error, AttributeError):
+        return False
 
 
 def _check_memory_map(session: Any, image: Image, target: Target) -> None:

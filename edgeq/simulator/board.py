@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
+from types import MappingProxyType
 
 from edgeq import registry
 from edgeq.errors import InputFileError, TargetFileError
@@ -13,10 +14,13 @@ from edgeq.simulator import boot
 from edgeq.simulator import nvic as n
 from edgeq.simulator.bus import Bus, earliest
 from edgeq.simulator.cycles.block import CycleModel
+from edgeq.simulator.debug import DebugState
+from edgeq.simulator.debugger import Board as Wiring
+from edgeq.simulator.debugger import Debugger
 from edgeq.simulator.engine import NEVER, Counters, Engine
-from edgeq.simulator.faults import BoardFault
+from edgeq.simulator.faults import SOUND, BoardFault, Defects
 from edgeq.simulator.nvic import Nvic
-from edgeq.simulator.peripherals.device import SerialPort, Wires
+from edgeq.simulator.peripherals.device import Programming, SerialPort, Wires
 from edgeq.simulator.private_bus import CoreSignals, PrivateBus
 from edgeq.simulator.processor import Processor
 from edgeq.simulator.symbols import Symbols
@@ -29,17 +33,21 @@ class Ended(Enum):
     LIMIT = "limit"  # the cycles asked for have passed
     CONDITION = "condition"  # `until` was true
     IDLE = "idle"  # the core sleeps and no device will wake it by itself
+    HALTED = "halted"  # a debugger has stopped it
 
 
 class VirtualBoard:
     """A board that runs firmware.
 
     Args:
-        image: the raw image, as flashed from the target's `image_base` on.
+        image: the raw image, as flashed from the target's `image_base` on; None: the flash stays as `kept` has it, or
+            erased.
         elf: for names in fault messages.
         transmitted: called with every byte that the console sends.
         wait_states: overrides what the firmware sets in the flash controller (0 = ideal memory).
         cache: folder for the compiled counters (default: the user's cache folder).
+        kept: files that hold what the flash memories hold, by the memories' names: read, and changed as they change.
+        defects: what is wrong with the flash.
         pin_changed: called with (name, level, cycle) when the firmware drives a pin to another level.
 
     Raises:
@@ -50,7 +58,7 @@ class VirtualBoard:
     def __init__(
         self,
         target: Target,
-        image: bytes,
+        image: bytes | None,
         elf: bytes | None = None,
         *,
         transmitted: Callable[[bytes], None] | None = None,
@@ -58,6 +66,8 @@ class VirtualBoard:
         listener: Listener = silent,
         cache: Path | None = None,
         pin_changed: Callable[[str, bool, int], None] | None = None,
+        kept: Mapping[str, Path] = MappingProxyType({}),
+        defects: Defects = SOUND,
     ) -> None:
         modelled = any(p.model for p in target.soc.peripheral)
         if target.core.cycle_model not in registry.CYCLE_MODELS or not modelled:
@@ -75,6 +85,7 @@ class VirtualBoard:
         self._transmitted = transmitted
         self._pin_changed = pin_changed
         self._wait_states = wait_states
+        self._kept = kept
         # What answers only after a controller has been set up isn't modelled.
         self._memory = tuple(m for m in target.soc.memory if not m.needs_setup)
         self._flash = next(m for m in self._memory if "code" in m.holds)
@@ -85,9 +96,13 @@ class VirtualBoard:
         self._made = False
         self._make(listener, cache)
         self._made = True
-        self._check_vectors(image)
+        state = self._engine.state
+        state.flash_dead, state.stuck_address = defects.flash_dead, defects.stuck_address
+        state.stuck_bits = defects.stuck_bits
         self.image_offset = target.image_base - self._flash.base
-        self.program(self.image_offset, image)
+        if image is not None:
+            self._check_vectors(image)
+            self.program(self.image_offset, image)
         self.reset()
 
     def _make(self, listener: Listener, cache: Path | None) -> None:
@@ -102,15 +117,16 @@ class VirtualBoard:
         )
         for memory in self._memory:
             if memory.kind == "flash":
-                self._engine.add_flash(memory.base, memory.size_bytes)
+                self._engine.add_flash(memory.base, memory.size_bytes, self._kept.get(memory.name))
             else:
                 self._engine.map_memory(memory.base, memory.size_bytes, writable=True)
         if all(m.base != 0 for m in self._memory):
             # Cortex-M chips boot from address 0, where they show their flash.
             self._engine.map_memory(0, flash.size_bytes, writable=False, like=flash.base)
         self._nvic = Nvic(self.target.soc.interrupts, self.target.soc.priority_bits)
+        self._debug = DebugState()
         self._private = PrivateBus(
-            self._nvic, CoreSignals(self._now, self._look_again, self._ask_reset, self._switch_fpu)
+            self._nvic, self._debug, CoreSignals(self._now, self._look_again, self._ask_reset, self._switch_fpu)
         )
         wires = Wires(
             now=self._now,
@@ -118,6 +134,7 @@ class VirtualBoard:
             transmit=self._transmit,
             flash_settings=self._flash_settings,
             flash_write=self._flash_write,
+            flash_faults=self._flash_faults,
             flash_erase=self._flash_erase,
             clock_changed=self._clock_changed,
             clock_hz=lambda: self.core_hz,
@@ -192,6 +209,16 @@ class VirtualBoard:
                 next_step="pass the raw .bin that starts with the vector table",
             )
 
+    def check_flash(self) -> None:
+        """Raise InputFileError where what the flash holds can't be started."""
+        self._check_vectors(self.read_back(self.image_offset, self._vectors - self._flash.base - self.image_offset + 8))
+
+    def debugger(self) -> Debugger:
+        """What a debug probe on this board reaches."""
+        return Debugger(
+            Wiring(self._engine, self._processor, self._bus, self._debug, self.run, self.reset, self._erase_all)
+        )
+
     def read_back(self, offset: int = 0, size: int | None = None) -> bytes:
         """What the flash holds."""
         memory = self._engine.memory(self._flash.base)
@@ -246,6 +273,8 @@ class VirtualBoard:
             if self.cycles >= end:
                 return Ended.LIMIT
             self._processor.run_until(min(end, self.cycles + slice_cycles))
+            if self._processor.halted:
+                return Ended.HALTED
             if not self._processor.asleep:
                 continue
             if until is not None and until():
@@ -351,12 +380,15 @@ class VirtualBoard:
                 )
             )
 
-    def _flash_write(self, allowed: bool) -> None:
-        if bool(self._engine.state.flash_open) == allowed:
-            return
-        self._engine.open_flash([m.base for m in self._cells], writable=allowed)
-        if not allowed:
-            self._engine.code_changed()
+    def _flash_write(self, rules: Programming | None) -> None:
+        was_open = bool(self._engine.state.flash_open)
+        self._engine.open_flash([m.base for m in self._cells], rules)
+        if was_open and rules is None:
+            self._engine.flash_changed()
+
+    def _flash_faults(self) -> int:
+        faults, self._engine.state.program_faults = int(self._engine.state.program_faults), 0
+        return faults
 
     def _flash_erase(self, address: int, size: int) -> None:
         if self._engine.state.flash_dead:
@@ -364,4 +396,10 @@ class VirtualBoard:
         memory = next(m for m in self._cells if m.base <= address < m.base + m.size_bytes)
         offset = address - memory.base
         self._engine.memory(memory.base)[offset : offset + size] = b"\xff" * size
-        self._engine.code_changed()
+        self._engine.flash_changed()
+
+    def _erase_all(self) -> None:
+        for memory in self._cells:
+            self._flash_erase(memory.base, memory.size_bytes)
+        for memory in self._ram:
+            self._engine.uc.mem_write(memory.base, bytes(memory.size_bytes))

@@ -74,6 +74,10 @@ class Bus:
             if device is not self.clocks:
                 device.reset()
 
+    def answers(self, address: int) -> bool:
+        """Whether an address is a device's, or one of the core's own registers."""
+        return address // _SLOT in self._slots or 0 <= address - private_bus.BASE < private_bus.SIZE
+
     def read(self, address: int, size: int) -> int:
         """What the core reads there.
 

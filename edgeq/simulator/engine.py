@@ -21,6 +21,7 @@ from unicorn.unicorn_py3.unicorn import uclib
 from edgeq.errors import DeviceError
 from edgeq.simulator.cycles.block import CycleModel, PricedBlock
 from edgeq.simulator.native.build import native_library
+from edgeq.simulator.peripherals.device import Programming
 from edgeq.target import FlashTiming, SlowReads
 
 NEVER = (1 << 63) - 1
@@ -37,10 +38,20 @@ class Stop(IntEnum):
     NO_FPU = 4
     UNALIGNED = 5
     UNDECODED = 6
+    PROGRAMMED_WRONG = 7
     SLEEP = 100
     EXCEPTION = 101
     BAD_ACCESS = 102
     UNDEFINED = 103
+
+
+class Programmed(IntEnum):
+    """What became of a write that may go to flash."""
+
+    NO_FLASH = -1
+    DONE = 0
+    REFUSED = 1  # `state.program_faults` says why
+    TRAPPED = 2  # the same, with a bus fault
 
 
 @dataclass(frozen=True)
@@ -89,6 +100,11 @@ _SETTINGS = (
     "status_register",
     "ways",
     "flash_open",
+    "program_width",
+    "program_row",
+    "program_traps",
+    "program_faults",
+    "program_address",
     "flash_dead",
     "stuck_address",
     "stuck_bits",
@@ -143,6 +159,11 @@ class Counters:
     slow_reads: int
 
 
+def pages(size: int) -> int:
+    """Bytes that memory of this size takes in the emulator: whole pages."""
+    return -(-size // _PAGE) * _PAGE
+
+
 class Registers:
     """Several 32-bit registers read or written by one call: the binding's own way costs a microsecond for each."""
 
@@ -184,6 +205,9 @@ class Engine:
         self.exception_number = 0
         self.blocks: dict[int, PricedBlock] = {}
         self._memories: dict[int, mmap.mmap] = {}
+        self._cells: list[range] = []  # where flash is
+        self._runs_from_flash = False  # since code was forgotten last
+        self._shown: tuple[int, int] | None = None  # of memory shown once more: how far below, and its end there
         self._error: BaseException | None = None
         self._keep: list[Any] = []  # what C points to must not be collected
         self._library = ctypes.CDLL(str(native_library(cache)))
@@ -228,7 +252,7 @@ class Engine:
             ctypes.POINTER(_Check),
         )
         self._library.edgeq_add_cells.argtypes = (pointer, size, size, pointer)
-        self._library.edgeq_program.argtypes = (pointer, size, ctypes.c_uint8)
+        self._library.edgeq_program.argtypes = (pointer, size, size, size)
         core = self._library.edgeq_new(ctypes.byref(setup))
         if not core:
             raise DeviceError("the virtual board's counters could not be made", where="flash_timing")
@@ -270,32 +294,58 @@ class Engine:
 
     # Memory
 
-    def map_memory(self, base: int, size: int, *, writable: bool, like: int | None = None) -> None:
-        """Add memory; `like` shows the memory at that base once more here."""
-        room = -(-size // _PAGE) * _PAGE
-        if like is None:
+    def map_memory(
+        self, base: int, size: int, *, writable: bool, like: int | None = None, file: Path | None = None
+    ) -> None:
+        """Add memory.
+
+        Args:
+            like: show the memory at that base once more here.
+            file: its bytes are that file's, of this size, as long as the engine lives.
+        """
+        room = pages(size)
+        if file is not None:
+            with file.open("r+b") as stream:
+                self._memories[base] = mmap.mmap(stream.fileno(), room)
+        elif like is None:
             self._memories[base] = mmap.mmap(-1, room)
+        if like is not None:
+            self._cells.append(range(base, base + size))
+            self._shown = like - base, base + size
         host = self._memories[base if like is None else like]
         pointer = ctypes.addressof(ctypes.c_char.from_buffer(host))
         permissions = unicorn_const.UC_PROT_READ | unicorn_const.UC_PROT_EXEC
         permissions |= unicorn_const.UC_PROT_WRITE if writable else 0
         self.uc.mem_map_ptr(base, room, permissions, pointer)
 
-    def add_flash(self, base: int, size: int) -> None:
-        """Add memory whose bits are set by `erase` and cleared by programming, and by nothing else."""
-        self.map_memory(base, size, writable=False)
+    def add_flash(self, base: int, size: int, file: Path | None = None) -> None:
+        """Add memory whose bits are set by `erase` and cleared by programming, and by nothing else.
+
+        Args:
+            file: holds what it holds, before and after; erased otherwise.
+        """
+        self.map_memory(base, size, writable=False, file=file)
+        self._cells.append(range(base, base + size))
         host = self._memories[base]
-        host[:] = b"\xff" * len(host)
+        if file is None:
+            host[:] = b"\xff" * len(host)
         self._library.edgeq_add_cells(self._core, base, size, ctypes.addressof(ctypes.c_char.from_buffer(host)))
         self._hook(unicorn_const.UC_HOOK_MEM_WRITE, self._library.edgeq_on_program, base, base + size - 1)
 
-    def program(self, address: int, data: bytes) -> None:
-        """Program flash from outside the core, by the cells' rules."""
-        for i, value in enumerate(data):
-            self._library.edgeq_program(self._core, address + i, value)
+    def program(self, address: int, size: int, value: int) -> Programmed:
+        """Write to flash from outside the core, up to 4 bytes at once, as its controller is set now."""
+        if self._shown is not None and address < self._shown[1]:
+            address += self._shown[0]
+        return Programmed(self._library.edgeq_program(self._core, address, size, value))
 
-    def open_flash(self, bases: Sequence[int], *, writable: bool) -> None:
-        """Let what is written to these flash memories get there, or not."""
+    def open_flash(self, bases: Sequence[int], rules: Programming | None) -> None:
+        """Let what is written to these flash memories get there, by these rules, or not."""
+        writable, before = rules is not None, bool(self.state.flash_open)
+        if rules is not None:
+            self.state.program_width, self.state.program_row = rules.width_bytes, rules.row_bytes
+        self.state.program_traps = rules is not None and rules.traps
+        if writable == before:
+            return
         permissions = unicorn_const.UC_PROT_READ | unicorn_const.UC_PROT_EXEC
         permissions |= unicorn_const.UC_PROT_WRITE if writable else 0
         self.state.flash_open = writable
@@ -336,8 +386,14 @@ class Engine:
     def code_changed(self) -> None:
         """Forget what is known of the code (after programming or reset)."""
         self.blocks.clear()
+        self._runs_from_flash = False
         self._library.edgeq_forget_blocks(self._core)
         self.uc.ctl_flush_tb()
+
+    def flash_changed(self) -> None:
+        """The same for code in flash: nothing is forgotten where what programs it runs in RAM."""
+        if self._runs_from_flash:
+            self.code_changed()
 
     def empty_caches(self) -> None:
         """Flash caches and prefetch buffer as after reset."""
@@ -349,8 +405,8 @@ class Engine:
 
     # Running
 
-    def go(self, pc: int) -> Stop:
-        """Run from `pc` until something stops the core; the reason.
+    def go(self, pc: int, count: int = 0) -> Stop:
+        """Run from `pc` until something stops the core, or so many instructions; the reason.
 
         Raises:
             Exception: whatever a device raised.
@@ -360,7 +416,7 @@ class Engine:
         self.bad_access = None
         error = 0
         try:
-            self.uc.emu_start(pc | 1, 0xFFFFFFFE)
+            self.uc.emu_start(pc | 1, 0xFFFFFFFE, count=count)
         except UcError as failed:
             error = failed.errno
         self._library.edgeq_settle(self._core)
@@ -396,6 +452,7 @@ class Engine:
             code = bytes(self.uc.mem_read(address, size))
             priced = self.model.price(code, address, self._unit)
             self.blocks[address] = priced
+            self._runs_from_flash = self._runs_from_flash or any(address in cells for cells in self._cells)
             units, checks = len(priced.unit_cycles), priced.alignment
             return int(
                 self._library.edgeq_add_block(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from edgeq.errors import DeviceError
 
 # CFSR bits, Armv7-M ARM B3.2.15.
-FETCH_VIOLATION, INSTRUCTION_BUS, PRECISE, STACKING = 1 << 0, 1 << 8, 1 << 9, 1 << 12
+FETCH_VIOLATION, INSTRUCTION_BUS, PRECISE, IMPRECISE, STACKING = 1 << 0, 1 << 8, 1 << 9, 1 << 10, 1 << 12
 UNDEFINED, INVALID_STATE, INVALID_PC, NO_COPROCESSOR = 1 << 16, 1 << 17, 1 << 18, 1 << 19
 UNALIGNED, DIVIDE_BY_ZERO, ADDRESS_VALID = 1 << 24, 1 << 25, 1 << 15
 
@@ -35,6 +35,23 @@ class FaultFacts:
     registers: Mapping[str, int]
     address: int = -1
     cycles: int = 0
+
+
+@dataclass(frozen=True)
+class Defects:
+    """What is wrong with a board's flash, to see how that is noticed.
+
+    Attributes:
+        flash_dead: its controller takes everything, and erases and programs nothing.
+        stuck_address, stuck_bits: these bits of that byte can't be programmed to 0.
+    """
+
+    flash_dead: bool = False
+    stuck_address: int = 0
+    stuck_bits: int = 0
+
+
+SOUND = Defects()
 
 
 class BoardFault(DeviceError):  # noqa: N818  - it is the firmware's, not the board's

@@ -1,11 +1,13 @@
-"""The core's own registers at 0xE000_0000: SCB, NVIC, SysTick, DWT. Armv7-M ARM (DDI 0403), B3 and C1."""
+"""The core's own registers at 0xE000_0000: SCB, NVIC, SysTick, DWT, debug. Armv7-M ARM (DDI 0403), B3 and C1."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from edgeq.simulator import coresight, debug
 from edgeq.simulator import nvic as n
+from edgeq.simulator.debug import DebugState
 from edgeq.simulator.nvic import Nvic
 
 BASE, SIZE = 0xE000_0000, 0x10_0000
@@ -14,7 +16,7 @@ _DWT_CTRL, _CYCCNT = 0xE000_1000, 0xE000_1004
 _SYST_CSR, _SYST_RVR, _SYST_CVR, _SYST_CALIB = 0xE000_E010, 0xE000_E014, 0xE000_E018, 0xE000_E01C
 _ICTR, _CPUID, _ICSR, VTOR, _AIRCR = 0xE000_E004, 0xE000_ED00, 0xE000_ED04, 0xE000_ED08, 0xE000_ED0C
 SCR, CCR, _SHCSR, CFSR, HFSR = 0xE000_ED10, 0xE000_ED14, 0xE000_ED24, 0xE000_ED28, 0xE000_ED2C
-BFAR, CPACR, _DEMCR, _STIR = 0xE000_ED38, 0xE000_ED88, 0xE000_EDFC, 0xE000_EF00
+BFAR, CPACR, _STIR = 0xE000_ED38, 0xE000_ED88, 0xE000_EF00
 _RESET = {
     _DWT_CTRL: 0x4000_0000,
     _CPUID: 0x410F_C241,
@@ -40,8 +42,9 @@ class CoreSignals:
 class PrivateBus:
     """Registers by absolute address."""
 
-    def __init__(self, controller: Nvic, signals: CoreSignals) -> None:
+    def __init__(self, controller: Nvic, debugging: DebugState, signals: CoreSignals) -> None:
         self.nvic = controller
+        self.debug = debugging
         self.signals = signals
         self.reset()
 
@@ -124,7 +127,14 @@ class PrivateBus:
             return value | sum(1 << bit for bit, number in _FAULT_PENDING if number in self.nvic.pending)
         if address == _ICTR:
             return (self.nvic.count - n.FIRST_IRQ - 1) // 32
-        return self.words.get(address, 0)
+        if address in (debug.DHCSR, debug.DEMCR, debug.DFSR):
+            return self._load_debug(address)
+        return self.words.get(address) or coresight.identification(address)
+
+    def _load_debug(self, address: int) -> int:
+        if address == debug.DHCSR:
+            return self.debug.status(asleep=False)
+        return self.debug.catches if address == debug.DEMCR else self.debug.events
 
     def _cycle_count(self) -> int:
         if self._counting():
@@ -132,7 +142,7 @@ class PrivateBus:
         return self.words.get(_CYCCNT, 0)
 
     def _counting(self) -> bool:
-        return bool(self.words.get(_DWT_CTRL, 0) & 1 and self.words.get(_DEMCR, 0) & 1 << 24)
+        return bool(self.words.get(_DWT_CTRL, 0) & 1 and self.debug.catches & debug.TRCENA)
 
     def _load_lines(self, address: int) -> int:
         bank, first = address - 0xE000_E100 >> 7, n.FIRST_IRQ + (address & 0x7F) * 8
@@ -165,9 +175,12 @@ class PrivateBus:
     def _store(self, address: int, value: int) -> None:
         if 0xE000_E100 <= address < 0xE000_E300:
             self._store_lines(address, value)
-        elif address in (_DWT_CTRL, _DEMCR, _CYCCNT):
+        elif address in (_DWT_CTRL, debug.DEMCR, _CYCCNT):
             count = self._cycle_count()
-            self.words[address] = value
+            if address == debug.DEMCR:
+                self.debug.catches = value
+            else:
+                self.words[address] = value
             self.words[_CYCCNT] = value if address == _CYCCNT else count
             self._cycle_base = self.signals.now() - self.words[_CYCCNT]
         elif address in (_SYST_CSR, _SYST_RVR, _SYST_CVR):
@@ -214,6 +227,10 @@ class PrivateBus:
                 (self.nvic.enabled.add if value >> bit & 1 else self.nvic.enabled.discard)(number)
         elif address in (CFSR, HFSR):
             self.words[address] = self.words.get(address, 0) & ~value
+        elif address == debug.DFSR:
+            self.debug.events &= ~value
+        elif address in (debug.DHCSR, debug.DCRSR, debug.DCRDR, coresight.FPB):
+            pass  # a debugger's alone, which doesn't come this way; FP_CTRL: no comparators
         elif address == _STIR:
             self.nvic.pending.add(n.FIRST_IRQ + (value & 0x1FF))
         elif address != _CPUID:

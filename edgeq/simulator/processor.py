@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 
 from unicorn import UcError, arm_const
 
-from edgeq.simulator import faults, private_bus
+from edgeq.simulator import debug, faults, private_bus
 from edgeq.simulator import nvic as n
 from edgeq.simulator.bus import Bus, UnansweredError, earliest
 from edgeq.simulator.cycles.block import CycleModel
+from edgeq.simulator.debug import DebugState
 from edgeq.simulator.engine import Engine, Stop
 from edgeq.simulator.exceptions import ExceptionUnit, StackError
 from edgeq.simulator.faults import BoardFault, FaultFacts
@@ -41,6 +42,7 @@ class Processor:
         """boot: what a boot ROM does after a reset; where it starts the core, None = at the vector table's entry."""
         self._engine, self._nvic, self._private, self._bus = engine, nvic, private, bus
         self._symbols, self._ram, self._model, self._boot = symbols, ram, model, boot
+        self._debug: DebugState = private.debug
         self._exceptions = ExceptionUnit(engine, nvic)
         self._pc = 0
         self._vectors = 0
@@ -64,15 +66,40 @@ class Processor:
         self._pc = entry & ~1
         start = self._boot()
         self._pc = self._pc if start is None else start
+        self._debug.was_reset, self._debug.halted, self._debug.locked_up = True, False, None
+        self._debug.resets += 1
+        if self._debug.catching(debug.VC_CORERESET):
+            self.halt(debug.VCATCH)
+
+    @property
+    def pc(self) -> int:
+        """Where the core goes on."""
+        return self._pc
+
+    @pc.setter
+    def pc(self, address: int) -> None:
+        self._pc = address
+        self._engine.break_sequence()
+
+    @property
+    def halted(self) -> bool:
+        """Whether a debugger has stopped it."""
+        return self._debug.halted
+
+    def halt(self, event: int) -> None:
+        """Into debug state, for that reason (a bit of DFSR)."""
+        self._debug.halted, self._debug.locked_up = True, None
+        self._debug.events |= event
+        self.asleep = False
 
     def run_until(self, end: int) -> None:
-        """Run to the cycle `end`, or until the core sleeps.
+        """Run to the cycle `end`, or until the core sleeps or is halted.
 
         Raises:
             BoardFault: it has locked up or hangs in a fault handler.
         """
         state = self._engine.state
-        while True:
+        while not self._debug.halted:
             now = state.cycles
             self._private.advance(now)
             for device in self._bus.timed:
@@ -86,7 +113,8 @@ class Processor:
             state.deadline = earliest(self._bus, self._private, end)
             state.stop_request = 0
             try:
-                reason = self._engine.go(self._pc)
+                stepping = self._debug.enabled and bool(self._debug.control & debug.C_STEP)
+                reason = self._engine.go(self._pc, 1 if stepping else 0)
                 self._pc = int(self._engine.uc.reg_read(arm_const.UC_ARM_REG_PC))
                 self._handle(reason)
             except UnansweredError as access:
@@ -95,6 +123,8 @@ class Processor:
                 self._bad_access(kind, access.address, access.size)
             if self.reset_wanted:
                 self.reset(self._vectors)
+            elif stepping and not self._debug.halted:
+                self.halt(debug.HALTED)
 
     def facts(self, kind: str, cause: str, address: int = -1) -> FaultFacts:
         """What there is to say about the core as it is now."""
@@ -120,6 +150,8 @@ class Processor:
         waiting = self._nvic.waiting()
         if not waiting:
             return False
+        if waiting >= n.PENDSV and self._debug.enabled and self._debug.control & debug.C_MASKINTS:
+            return False
         if self._nvic.urgency(waiting) >= self._nvic.execution_priority(*self._exceptions.masks()):
             self._engine.state.masked_interrupt = 1
             return False
@@ -134,6 +166,8 @@ class Processor:
             self._first = self._first or self.facts("stack", self._stack_words(failed.address), failed.address)
             raise BoardFault(self._first, "the exception's frame could not be stacked: locked up") from failed
         self._engine.state.cycles += self._model.exception_entry_cycles
+        if number == n.HARD_FAULT and self._debug.catching(debug.VC_HARDERR):
+            self.halt(debug.VCATCH)
 
     def _leave(self) -> None:
         self._event = True
@@ -160,6 +194,10 @@ class Processor:
         elif reason is Stop.BAD_ACCESS and self._engine.bad_access is not None:
             access = self._engine.bad_access
             self._bad_access(access.kind, access.address, access.size)
+        elif reason is Stop.PROGRAMMED_WRONG:
+            address = int(self._engine.state.program_address)
+            words = f"write at 0x{address:08X} to flash, which takes whole, aligned words only"
+            self._fault(n.BUS_FAULT, faults.IMPRECISE, "bus-fault", words, address)
         elif reason is Stop.NO_FPU:
             self._pc = self._engine.blocks[self._pc].fpu_address or self._pc
             self._fault(
@@ -180,7 +218,10 @@ class Processor:
         self._engine.break_sequence()
 
     def _loop_forever(self) -> None:
-        """A branch to itself: waiting for an interrupt if one can come, else the end."""
+        """A branch to itself: waiting for an interrupt or a debugger if one can come, else the end."""
+        if self._debug.enabled:
+            self.asleep = True
+            return
         if self._first and self._nvic.active:
             raise BoardFault(self._first, "the fault handler loops for ever")
         primask, _, faultmask = self._exceptions.masks()
@@ -203,6 +244,8 @@ class Processor:
             if self._nvic.urgency(n.SVC) >= self._nvic.execution_priority(*self._exceptions.masks()):
                 self._nvic.pending.discard(n.SVC)
                 self._fault(n.HARD_FAULT, 0, "svc", "SVC where its priority does not allow it")
+        elif number == _BREAKPOINT and self._debug.enabled:
+            self.halt(debug.BKPT)
         elif number == _BREAKPOINT:
             self._fault(n.HARD_FAULT, 0, "breakpoint", "breakpoint instruction without a debugger")
         else:

@@ -185,6 +185,40 @@ class SecondStage:
 
 
 @dataclass(frozen=True)
+class AccessPort:
+    """What a debug probe finds behind the debug port.
+
+    Attributes:
+        number: of the access port.
+        kind: "memory", on the core's bus; "nrf-ctrl", Nordic's CTRL-AP, which locks that one away.
+        id: its IDR.
+        rom_table: of "memory": where its list of components is.
+        protection_word: of "nrf-ctrl": the word of flash that locks the chip when its lowest byte is 0.
+    """
+
+    number: int
+    kind: Literal["memory", "nrf-ctrl"]
+    id: int
+    rom_table: int = 0
+    protection_word: int = 0
+
+
+@dataclass(frozen=True)
+class DebugPort:
+    """The chip's end of the debug wire, so that its virtual board can be flashed through pyOCD.
+
+    Attributes:
+        id: its DPIDR.
+        access_port: what is behind it.
+        source: the documents.
+    """
+
+    id: int
+    access_port: tuple[AccessPort, ...]
+    source: str
+
+
+@dataclass(frozen=True)
 class SlowReads:
     """A part of the RAM whose data reads take longer, for the cycle model.
 
@@ -279,6 +313,7 @@ class Soc:
         flash_timing: the embedded flash, for wait states and the cycle model.
         slow_reads: RAM that is slower than the rest.
         second_stage: how the boot ROM starts the image; none = at its vector table.
+        debug_port: what a debug probe finds; none = its virtual board can't be flashed by one.
         peripheral: blocks of registers: the console's, and those of the virtual board.
         cycle_error: how far the virtual board's cycles are known to be from this chip's silicon, in words; "" = what
             is known of the core's cycle model.
@@ -300,6 +335,7 @@ class Soc:
     flash_timing: FlashTiming | None = None
     slow_reads: SlowReads | None = None
     second_stage: SecondStage | None = None
+    debug_port: DebugPort | None = None
     peripheral: tuple[Peripheral, ...] = ()
     cycle_error: str = ""
 

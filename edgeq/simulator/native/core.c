@@ -26,7 +26,15 @@ enum stop_reason {
     STOP_SELF_LOOP = 3, /* the block is a branch to itself */
     STOP_NO_FPU = 4,    /* the block holds floating-point instructions and CPACR has the FPU off */
     STOP_UNALIGNED = 5, /* LDM, LDRD, VLDR, ... at an address that isn't a multiple of four */
-    STOP_UNDECODED = 6  /* the board could not say what the block costs */
+    STOP_UNDECODED = 6, /* the board could not say what the block costs */
+    STOP_PROGRAMMED_WRONG = 7 /* a write that the flash controller answers with a bus fault */
+};
+
+/* Why a write to flash wasn't programmed. Mirrored in engine.py. */
+enum program_fault {
+    FAULT_WIDTH = 1,  /* of another width than the controller is set to */
+    FAULT_ROW = 2,    /* across the end of a row */
+    FAULT_CLOSED = 4  /* the controller isn't set to program */
 };
 
 /* What a block is, besides its cost. Mirrored in cycles/block.py. */
@@ -87,6 +95,11 @@ typedef struct {
     uint32_t status_register;    /* the emulator's number of xPSR */
     uint32_t ways;               /* of one cache for everything; 0 = two caches, any line anywhere */
     uint32_t flash_open;         /* the controller lets writes through: it programs */
+    uint32_t program_width;      /* bytes that each write must have, aligned to them; 0 = any */
+    uint32_t program_row;        /* bytes of a row, whose end no write may cross; 0 = none */
+    uint32_t program_traps;      /* what isn't so is a bus fault */
+    uint32_t program_faults;     /* `program_fault` bits of the writes that changed nothing */
+    uint32_t program_address;    /* ... and where the last of them went */
     uint32_t flash_dead;         /* a fault: programming changes nothing */
     uint32_t stuck_address, stuck_bits; /* a fault: these bits of that byte of flash can't be programmed to 0 */
     void *uc;
@@ -371,42 +384,68 @@ void edgeq_settle(core *c) {
     c->programmed = NULL;
 }
 
-/* The same for who doesn't come through the core (a debugger); 0 = done, -1 = there is no flash. */
-int edgeq_program(core *c, uint32_t address, uint8_t value) {
-    edgeq_settle(c);
+/* Whether the controller programs a write as it is set now; notes what is wrong with it. */
+static bool accepted(core *c, uint32_t address, uint32_t size) {
+    uint32_t fault = 0;
+    if (!c->p.flash_open) fault = FAULT_CLOSED;
+    else if (c->p.program_width && (size != c->p.program_width || address % size)) fault = FAULT_WIDTH;
+    if (!(fault & FAULT_CLOSED) && c->p.program_row && address % c->p.program_row + size > c->p.program_row)
+        fault |= FAULT_ROW;
+    if (fault) c->p.program_address = address;
+    c->p.program_faults |= fault;
+    return !fault;
+}
+
+/* What flash becomes where `size` bytes of `value` are written to it. */
+static uint32_t result_of(const core *c, uint32_t address, const uint8_t *old, uint32_t size, uint64_t value) {
+    uint32_t result = 0;
+    for (uint32_t i = 0; i < size; i++)
+        result |= (uint32_t)programmed(c, address + i, old[i], (uint8_t)(value >> 8 * i)) << 8 * i;
+    return result;
+}
+
+static uint8_t *cell(const core *c, uint32_t address, uint32_t size) {
     for (uint32_t i = 0; i < c->cells_count; i++) {
         uint32_t offset = address - c->cells[i].base;
-        if (offset >= c->cells[i].size) continue;
-        c->cells[i].host[offset] = programmed(c, address, c->cells[i].host[offset], value);
-        return 0;
+        if (offset < c->cells[i].size && size <= c->cells[i].size - offset) return c->cells[i].host + offset;
     }
-    return -1;
+    return NULL;
+}
+
+static void stop(core *c, uint32_t reason) {
+    c->p.stop_reason = reason;
+    c->p.emulator_stop(c->p.uc);
+}
+
+/* A write of up to 4 bytes that doesn't come through the core (a debugger's). 0 = done, 1 = the controller doesn't
+ * program it, 2 = nor answers, -1 = there is no flash. */
+int edgeq_program(core *c, uint32_t address, uint32_t size, uint32_t value) {
+    edgeq_settle(c);
+    uint8_t *at = cell(c, address, size);
+    if (!at || size > 4) return -1;
+    if (!accepted(c, address, size)) return c->p.program_traps ? 2 : 1;
+    uint32_t result = result_of(c, address, at, size, value);
+    for (uint32_t i = 0; i < size; i++) at[i] = (uint8_t)(result >> 8 * i);
+    return 0;
 }
 
 /* Called by the emulator before each write to flash, which is mapped writable while its controller programs. The
  * write itself can't be changed here: it is corrected before anything can see it, at the next block, read or write. */
 void edgeq_on_program(void *uc, int type, uint64_t address64, int size, int64_t value, void *user) {
     core *c = user;
-    uint32_t address = (uint32_t)address64, result = 0;
+    uint32_t address = (uint32_t)address64, bytes = size > 4 ? 4 : (uint32_t)size;
     (void)uc, (void)type;
     edgeq_settle(c);
     if (!c->p.flash_open) return; /* the emulator refuses the write after this call */
-    for (uint32_t i = 0; i < c->cells_count; i++) {
-        uint32_t offset = address - c->cells[i].base;
-        if (offset >= c->cells[i].size) continue;
-        uint8_t *at = c->cells[i].host + offset;
-        for (int byte = 0; byte < size && byte < 4; byte++)
-            result |= (uint32_t)programmed(c, address + (uint32_t)byte, at[byte], (uint8_t)(value >> 8 * byte)) << 8 * byte;
-        c->programmed = at;
-        c->programmed_value = result;
-        c->programmed_bytes = (uint32_t)size;
-        return;
-    }
-}
-
-static void stop(core *c, uint32_t reason) {
-    c->p.stop_reason = reason;
-    c->p.emulator_stop(c->p.uc);
+    uint8_t *at = cell(c, address, bytes);
+    if (!at) return;
+    bool done = accepted(c, address, bytes);
+    c->programmed = at;
+    c->programmed_bytes = bytes;
+    c->programmed_value = 0;
+    if (done) c->programmed_value = result_of(c, address, at, bytes, (uint64_t)value);
+    else for (uint32_t i = 0; i < bytes; i++) c->programmed_value |= (uint32_t)at[i] << 8 * i;
+    if (!done && c->p.program_traps) stop(c, STOP_PROGRAMMED_WRONG);
 }
 
 /* Called by the emulator before each basic block. */

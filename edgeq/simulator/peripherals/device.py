@@ -5,11 +5,35 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import IntFlag
 from typing import ClassVar
 
 from edgeq.target import ClockEnable, Peripheral
 
 NEVER = (1 << 63) - 1
+
+
+class ProgramFault(IntFlag):
+    """Why a write to flash changed nothing; native/core.c has the same list."""
+
+    WIDTH = 1
+    ROW = 2
+    CLOSED = 4
+
+
+@dataclass(frozen=True)
+class Programming:
+    """What a flash controller that programs takes; other writes change nothing.
+
+    Attributes:
+        width_bytes: of each write, aligned to them; 0 = any.
+        row_bytes: no write may cross the end of a row; 0 = there are none.
+        traps: what isn't so is a bus fault.
+    """
+
+    width_bytes: int = 0
+    row_bytes: int = 0
+    traps: bool = False
 
 
 @dataclass(frozen=True)
@@ -22,7 +46,8 @@ class Wires:
         transmit: a byte leaves through the console.
         flash_settings: (wait states, prefetch, instruction cache, data cache) as the flash controller has them; None:
             the chip's fixed wait states.
-        flash_write: let what is written to flash get there (programming), or not.
+        flash_write: let what is written to flash get there (programming), or not (None).
+        flash_faults: why writes to flash changed nothing since it was asked last (`ProgramFault` bits).
         flash_erase: (address, size) sets that part of the flash to 0xFF.
         clock_changed: the core's clock is now that many Hz.
         clock_hz: of the core, now.
@@ -37,7 +62,8 @@ class Wires:
     interrupt: Callable[[int, bool], None]
     transmit: Callable[[int], None]
     flash_settings: Callable[[int | None, bool, bool, bool], None]
-    flash_write: Callable[[bool], None]
+    flash_write: Callable[[Programming | None], None]
+    flash_faults: Callable[[], int]
     flash_erase: Callable[[int, int], None]
     clock_changed: Callable[[int], None]
     clock_hz: Callable[[], int]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgeq.simulator.peripherals.device import Device
+from edgeq.simulator.peripherals.device import Device, Programming
 
 _READY, _READYNEXT, _CONFIG, _ERASEPAGE, _ERASEALL, _ERASEUICR, _ICACHECNF = (
     0x400, 0x408, 0x504, 0x508, 0x50C, 0x514, 0x540,
@@ -11,6 +11,8 @@ _ERASEPAGEPARTIAL = 0x518
 _WRITE_ENABLE, _ERASE_ENABLE, _CACHE_ON = 1, 2, 1
 _PAGE_BYTES, _FLASH_BYTES = 4096, 1 << 20
 _UICR_BASE, _UICR_BYTES = 0x1000_1000, 4096
+# Other writes end in a hard fault (section "Writing to flash").
+_WORDS = Programming(width_bytes=4, traps=True)
 
 
 class Nvmc(Device):
@@ -19,7 +21,7 @@ class Nvmc(Device):
     def reset(self) -> None:
         """Read only, cache off."""
         super().reset()
-        self.wires.flash_write(False)
+        self.wires.flash_write(None)
         self._apply()
 
     def _apply(self) -> None:
@@ -34,7 +36,7 @@ class Nvmc(Device):
         erasing = self.words.get(_CONFIG, 0) & 3 == _ERASE_ENABLE
         if offset == _CONFIG:
             super().store(offset, value)
-            self.wires.flash_write(value & 3 == _WRITE_ENABLE)
+            self.wires.flash_write(_WORDS if value & 3 == _WRITE_ENABLE else None)
         elif offset == _ICACHECNF:
             super().store(offset, value)
             self._apply()

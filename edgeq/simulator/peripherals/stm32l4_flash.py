@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgeq.simulator.peripherals.device import Device
+from edgeq.simulator.peripherals.device import Device, Programming
 
 _ACR, _KEYR, _OPTKEYR, _SR, _FCR = 0x00, 0x08, 0x0C, 0x10, 0x14
 _LOCK, _START, _PG, _PER, _BKER = 1 << 31, 1 << 16, 1 << 0, 1 << 1, 1 << 11
@@ -17,7 +17,7 @@ class Flash(Device):
         super().reset()
         self._keys = 0
         self.words[_FCR] = self.words.get(_FCR, 0) | _LOCK
-        self.wires.flash_write(False)
+        self.wires.flash_write(None)
         self._apply()
 
     def _apply(self) -> None:
@@ -56,4 +56,4 @@ class Flash(Device):
                 if value & bit:
                     self.wires.flash_erase(_FLASH_BASE + bank, _BANK_BYTES)
         if (before ^ value) & _PG:
-            self.wires.flash_write(bool(value & _PG))
+            self.wires.flash_write(Programming() if value & _PG else None)
