@@ -16,7 +16,7 @@ from edgeq import pipeline, registry, resources, target
 from edgeq.check import FitReport, check
 from edgeq.errors import UnsupportedError
 from edgeq.graph import Graph
-from edgeq.target import FlashTiming, Memory, Peripheral, Target
+from edgeq.target import DebugPort, FlashTiming, Memory, Peripheral, Target
 from edgeq.tflite import parse
 
 FILES = sorted(resources.folder("targets").rglob("*.toml"))
@@ -63,7 +63,7 @@ def test_no_file_is_left_over(tmp_path: Path) -> None:
 
 
 # Rows of tables whose one source stands beside the table.
-COVERED_BY_THEIR_TABLE = {"WaitStates": FlashTiming, "ClockEnable": Peripheral}
+COVERED_BY_THEIR_TABLE = {"WaitStates": FlashTiming, "ClockEnable": Peripheral, "AccessPort": DebugPort}
 
 
 def figures(value: object, owner: object, place: str) -> Iterator[tuple[str, str]]:
