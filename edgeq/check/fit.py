@@ -232,6 +232,7 @@ class FitReport:
                 "buffers": [asdict(b) for b in plan.buffers],
             },
             "peak": self.peak and asdict(self.peak),
+            "latency": self.latency.to_json(),
             "advice": list(self.advice),
             "notices": list(self.notices),
         }

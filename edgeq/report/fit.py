@@ -5,9 +5,9 @@ from __future__ import annotations
 from rich.console import RenderableType
 from rich.text import Text
 
-from edgeq.check import Budget, FitReport, OpVerdict, Part, describe_peak
-from edgeq.report.render import listing, notices, provenance, short_name, to_text, verdict
-from edgeq.units import format_bytes
+from edgeq.check import Budget, Estimate, FitReport, OpVerdict, Part, Unknown, describe_peak
+from edgeq.report.render import Provenance, facts, listing, notices, provenance, short_name, to_text, verdict
+from edgeq.units import format_bytes, format_cycles, format_duration_ms
 
 _MOST_REFUSALS = 20
 
@@ -21,6 +21,8 @@ def fit_text(report: FitReport, *, width: int = 100, color: bool = False) -> str
     parts.append(_budgets(report))
     if report.peak is not None:
         parts += [Text(""), Text(f"peak of the arena: {describe_peak(report.peak)}")]
+    if report.supported:
+        parts += [Text(""), *_latency(report.latency)]
     inexact = [op for op in report.operators if op.tolerance]
     parts += [Text(f"not bit-exact: {op.label}: {op.tolerance}") for op in inexact]
     if report.advice:
@@ -52,6 +54,19 @@ def _refusals(report: FitReport, refused: list[OpVerdict]) -> list[RenderableTyp
     if len(refused) > _MOST_REFUSALS:
         lines.append(Text(f"  … and {len(refused) - _MOST_REFUSALS} more (all of them in --json)"))
     return lines
+
+
+def _latency(found: Estimate | Unknown) -> list[RenderableType]:
+    """Latency and energy with the errors of their estimates, or why there are none."""
+    if isinstance(found, Unknown):
+        return [Text(f"latency: not estimated: {found.reason}")]
+    cycles = format_cycles(found.cycles, found.clock_hz)
+    rows: list[tuple[str, RenderableType, Provenance | None]] = [
+        ("latency", f"{format_duration_ms(found.ms)} ±{found.error_percent:.1f} % ({cycles})", "estimated")
+    ]
+    if found.energy_uj is not None and found.energy_error_percent is not None:
+        rows.append(("energy", f"{found.energy_uj:,.0f} µJ ±{found.energy_error_percent:.0f} %", "estimated"))
+    return [facts(rows), Text(f"costs of the layers: {found.source}", style="dim")]
 
 
 def _budgets(report: FitReport) -> RenderableType:

@@ -18,12 +18,13 @@ from models_flatbuffer import O, T, model_bytes, single_op_model
 
 from edgeq import pipeline
 from edgeq import target as targets
-from edgeq.check import MODEL_RULES, FitReport, after_build, check, describe_peak, footprint
+from edgeq.check import MODEL_RULES, Estimate, FitReport, after_build, check, describe_peak, footprint
 from edgeq.check.advice import peak
 from edgeq.check.model_rules import findings
 from edgeq.errors import UnsupportedError, UsageError
 from edgeq.kernels import KERNELS, Lowering
 from edgeq.memory import plan_memory
+from edgeq.report.fit import fit_text
 from edgeq.target import Target
 from edgeq.tflite import parse, read
 
@@ -103,6 +104,25 @@ def test_json_is_plain_and_complete(board: Target) -> None:
     assert [p["name"] for p in found["flash"]["parts"] if p["estimated"]] == ["code"]
     assert found["arena"]["arena_bytes"] >= found["arena"]["lower_bound_bytes"]
     assert len(found["operators"]) == 4
+
+
+def test_the_estimated_latency_is_told_with_its_error_or_why_there_is_none(real: Target) -> None:
+    """In the report of one target as in the table of several, and for programs."""
+    model = parse(network())
+    report = check(model, real)
+    assert isinstance(report.latency, Estimate)
+    row = next(line for line in fit_text(report).splitlines() if line.startswith("latency"))
+    words = (f"±{report.latency.error_percent:.1f} %", f"{report.latency.cycles:,} cycles at 120 MHz", "estimated")
+    assert all(word in row for word in words)
+    energy = next(line for line in fit_text(report).splitlines() if line.startswith("energy"))
+    assert "µJ ±" in energy and energy.rstrip().endswith("estimated")
+    found = report.to_json()["latency"]
+    assert isinstance(found, dict) and found["provenance"] == "estimated" and found["cycles"] == report.latency.cycles
+    pico = check(model, targets.load("raspberry-pi-pico"))
+    assert "latency: not estimated: costs were fitted on cortex-m4 only" in fit_text(pico)
+    assert pico.to_json()["latency"] == {"provenance": None, "reason": "costs were fitted on cortex-m4 only"}
+    refused = check(parse(single_op_model("Sparkle", [T((1, 4), scale=0.5)], T((1, 4), scale=0.5))), real)
+    assert "latency" not in fit_text(refused)  # what stands above it says why
 
 
 @pytest.mark.parametrize("memory", ["ram", "flash"])
