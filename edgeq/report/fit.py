@@ -6,8 +6,8 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from edgeq.check import Budget, Estimate, FitReport, OpVerdict, Part, Unknown, describe_peak
-from edgeq.report.render import Provenance, facts, listing, notices, provenance, short_name, to_text, verdict
-from edgeq.units import format_bytes, format_cycles, format_duration_ms
+from edgeq.report.render import facts, listing, notices, provenance, short_name, to_text, verdict
+from edgeq.units import Provenance, format_bytes, format_cycles, format_duration_ms
 
 _MOST_REFUSALS = 20
 
