@@ -15,7 +15,7 @@ from edgeq.errors import UnsupportedError, UsageError
 from edgeq.graph import DType, Graph, Op
 from edgeq.kernels import KERNELS, Lowering, Violation, choose
 from edgeq.kernels.macs import macs, total_macs
-from edgeq.memory import MemoryPlan, plan_memory
+from edgeq.memory import MemoryPlan, plan_in_order, reordered
 from edgeq.optimize import Removal, remove_constant_channels
 from edgeq.target import Core, Target
 from edgeq.units import align_up
@@ -38,6 +38,11 @@ class _Lowered:
     lowering: Lowering
     sources: tuple[str, ...]
     counts: LayerCounts | None = None
+
+    def at(self, place: int) -> _Lowered:
+        """The same as the operator that runs at that place."""
+        counted = self.counts and replace(self.counts, index=place)
+        return replace(self, verdict=replace(self.verdict, index=place), counts=counted)
 
 
 def check(
@@ -125,8 +130,22 @@ class _Prepared:
     def lowered_for(self, core: Core) -> _OnCore:
         computed = self.removal.graph
         lowered = tuple(_lower(self.model, computed, op, core) for op in computed.ops)
-        refused = frozenset(v.verdict.index for v in lowered if not v.verdict.supported)
         plan, problem = _plan(computed, [v.lowering for v in lowered])
+        if plan is None or plan.ordering is None or plan.ordering.is_files:
+            return self._on_core(lowered, plan, problem)
+        order = plan.ordering.order
+        return self.in_order(order)._on_core(
+            tuple(lowered[old].at(new) for new, old in enumerate(order)), plan, problem
+        )
+
+    def in_order(self, order: Sequence[int]) -> _Prepared:
+        """The same with operators in another order."""
+        removal = replace(self.removal, graph=reordered(self.removal.graph, order))
+        return _Prepared(reordered(self.model, order), removal)
+
+    def _on_core(self, lowered: tuple[_Lowered, ...], plan: MemoryPlan | None, problem: Violation | None) -> _OnCore:
+        computed = self.removal.graph
+        refused = frozenset(v.verdict.index for v in lowered if not v.verdict.supported)
         operators = tuple(v.verdict for v in lowered)
         if problem is not None:
             operators = tuple(
@@ -167,7 +186,7 @@ class _OnCore:
             budgets=place(target, parts),
             plan=self.plan,
             peak=self.peak,
-            notices=(*graph.notices, *_in_float(graph), *_removed(graph, self.prepared.removal)),
+            notices=(*graph.notices, *_in_float(graph), *_removed(graph, self.prepared.removal), *_moved(self.plan)),
         )
         layers = [v.counts for v in self.lowered if v.counts is not None]
         latency = (
@@ -234,7 +253,7 @@ def _lower(model: Graph, graph: Graph, op: Op, core: Core) -> _Lowered:
 
 def _plan(graph: Graph, lowerings: Sequence[Lowering]) -> tuple[MemoryPlan | None, Violation | None]:
     try:
-        return plan_memory(graph, lowerings), None
+        return plan_in_order(graph, lowerings), None
     except UnsupportedError as refused:
         return None, Violation("memory_can_be_planned", refused.what, refused.facts)
 
@@ -289,6 +308,17 @@ def _removed(graph: Graph, removal: Removal) -> tuple[str, ...]:
     return (
         f"{whole - left:,} of {whole:,} MACs ({100 * (whole - left) / whole:.0f} %) compute channels that provably "
         "never change: they are folded into biases, bit for bit the same",
+    )
+
+
+def _moved(plan: MemoryPlan | None) -> tuple[str, ...]:
+    """That operators run in another order than the file's, by whose numbers others may look for them."""
+    if plan is None or plan.ordering is None or plan.ordering.is_files:
+        return ()
+    at_least = plan.ordering.file_peak_bytes
+    return (
+        f"operators run, and are numbered, in another order than the file's, in which the arena would take at least "
+        f"{at_least:,} B instead of {plan.arena_bytes:,} B",
     )
 
 

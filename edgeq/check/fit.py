@@ -229,6 +229,7 @@ class FitReport:
                 "arena_bytes": plan.arena_bytes,
                 "lower_bound_bytes": plan.lower_bound_bytes,
                 "alignment_bytes": plan.alignment,
+                "order": plan.ordering and asdict(plan.ordering),
                 "buffers": [asdict(b) for b in plan.buffers],
             },
             "peak": self.peak and asdict(self.peak),

@@ -17,7 +17,7 @@ from edgeq.check import require_runnable
 from edgeq.codegen import Manifest, Names, manifest_of, model_files
 from edgeq.exports.contract import Package, Request, SampleSet
 from edgeq.kernels import Program
-from edgeq.memory import MemoryPlan, plan_memory
+from edgeq.memory import MemoryPlan, arrange
 from edgeq.optimize import compile_program
 from edgeq.target import Compiler, Core
 
@@ -190,9 +190,8 @@ def _variants(request: Request) -> tuple[Variant, ...]:
 
 
 def _variant(request: Request, core: Core, suffix: str) -> Variant:
-    program = compile_program(request.graph, core)
-    plan = plan_memory(program.graph, program.lowerings)
-    return Variant(suffix, program, plan, manifest_of(program, plan))
+    made = arrange(compile_program(request.graph, core))
+    return Variant(suffix, made.program, made.plan, manifest_of(made.program, made.plan))
 
 
 def _kernels(made: Mapping[str, bytes], variant: Variant, name: str) -> dict[str, bytes]:

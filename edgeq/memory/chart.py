@@ -37,7 +37,9 @@ class ArenaChart:
         peak: the column with most.
         rows: by offset, then by time.
         idle_bytes: the arena's bytes that are unused even at the peak: what a better placement could
-            save at most (0: the plan is optimal).
+            save at most (0: no placement is smaller).
+        order_idle_bytes: what another order of the operators could save at most; None where nobody looked.
+        file_bytes: what the arena would be at least in the file's order; None where it is the file's.
     """
 
     arena_bytes: int
@@ -46,6 +48,8 @@ class ArenaChart:
     peak: int
     rows: tuple[ChartRow, ...]
     idle_bytes: int
+    order_idle_bytes: int | None = None
+    file_bytes: int | None = None
 
     def at(self, column: int, offset: int) -> ChartRow | None:
         """The row that holds that byte then; of two in place, the one that takes over. None if free."""
@@ -72,6 +76,8 @@ def chart(graph: Graph, plan: MemoryPlan) -> ArenaChart:
         peak=live.index(max(live)),
         rows=rows,
         idle_bytes=plan.arena_bytes - plan.lower_bound_bytes,
+        order_idle_bytes=plan.arena_bytes - plan.ordering.bound_bytes if plan.ordering else None,
+        file_bytes=plan.ordering.file_peak_bytes if plan.ordering and not plan.ordering.is_files else None,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from edgeq.errors import UnsupportedError
@@ -35,14 +35,19 @@ class Lifetime:
 
 
 @dataclass
-class _Group:
-    """Tensors that share memory because one operator hands the same bytes on."""
+class Group:
+    """Tensors that share memory because one operator hands the same bytes on.
+
+    Attributes:
+        first, last, size_bytes, over, exactly: as in `Lifetime`.
+        fixed: a variable tensor, kept from one inference to the next.
+    """
 
     tensors: list[int]
     first: int
     last: int
     size_bytes: int
-    fixed: bool  # a variable tensor: kept from one inference to the next
+    fixed: bool
     over: tuple[tuple[int, int], ...] = ()
     exactly: bool = False
 
@@ -59,10 +64,10 @@ def lifetimes(graph: Graph, lowerings: Sequence[Lowering], alignment: int = 16) 
     Raises:
         UnsupportedError: an operator that only renames memory is given a constant or a variable.
     """
-    groups, group_of = _groups(graph, lowerings, alignment)
+    shared, group_of = groups(graph, lowerings, alignment)
     for op, lowering in zip(graph.ops, lowerings, strict=True):
-        _go_over(op, lowering, groups, group_of, alignment)
-    found = [Lifetime(tuple(g.tensors), -1, g.first, g.last, g.size_bytes, g.over, g.exactly) for g in groups] + [
+        _go_over(op, lowering, shared, group_of, alignment)
+    found = [Lifetime(tuple(g.tensors), -1, g.first, g.last, g.size_bytes, g.over, g.exactly) for g in shared] + [
         Lifetime((), op.index, op.index, op.index, align_up(lowering.scratch_bytes, alignment))
         for op, lowering in zip(graph.ops, lowerings, strict=True)
         if lowering.scratch_bytes > 0
@@ -75,9 +80,14 @@ def lifetimes(graph: Graph, lowerings: Sequence[Lowering], alignment: int = 16) 
     )
 
 
-def _groups(graph: Graph, lowerings: Sequence[Lowering], alignment: int) -> tuple[list[_Group], dict[int, int]]:
+def groups(graph: Graph, lowerings: Sequence[Lowering], alignment: int) -> tuple[list[Group], dict[int, int]]:
+    """All groups, those that an operator may let overlap not yet, and tensor index → its group.
+
+    Raises:
+        UnsupportedError: as `lifetimes` does.
+    """
     end = len(graph.ops)
-    groups: list[_Group] = []
+    groups: list[Group] = []
     group_of: dict[int, int] = {}
 
     def start(index: int, first: int) -> None:
@@ -88,7 +98,7 @@ def _groups(graph: Graph, lowerings: Sequence[Lowering], alignment: int) -> tupl
         last = end if tensor.is_variable else first
         first = -1 if tensor.is_variable else first
         size = align_up(tensor.size_bytes, alignment)
-        groups.append(_Group([index], first, last, size, tensor.is_variable))
+        groups.append(Group([index], first, last, size, tensor.is_variable))
 
     for index in graph.inputs:
         start(index, -1)
@@ -112,7 +122,7 @@ def _groups(graph: Graph, lowerings: Sequence[Lowering], alignment: int) -> tupl
     return groups, group_of
 
 
-def _share(graph: Graph, op: Op, groups: list[_Group], group_of: dict[int, int]) -> None:
+def _share(graph: Graph, op: Op, groups: list[Group], group_of: dict[int, int]) -> None:
     """Make the operator's output the same bytes as its first input."""
     source, output = op.inputs[0], op.outputs[0]
     if source not in group_of or groups[group_of[source]].fixed or graph.tensors[output].is_variable:
@@ -126,24 +136,32 @@ def _share(graph: Graph, op: Op, groups: list[_Group], group_of: dict[int, int])
     groups[group_of[source]].tensors.append(output)
 
 
-def _go_over(op: Op, lowering: Lowering, groups: list[_Group], group_of: dict[int, int], alignment: int) -> None:
+def _go_over(op: Op, lowering: Lowering, groups: list[Group], group_of: dict[int, int], alignment: int) -> None:
     """Let the first output overlap the inputs that die here, as far as the kernel allows it."""
     output = group_of.get(op.outputs[0]) if op.outputs else None
     if output is None or not lowering.overlap or groups[output].first != op.index or groups[output].fixed:
         return
+    groups[output].exactly = lowering.exactly
+    groups[output].over = tuple(
+        (source, distance)
+        for source, distance in crossings(op, lowering, group_of, alignment)
+        if groups[source].last == op.index
+        and groups[source].first < op.index
+        and groups[source].size_bytes > 0
+        and groups[output].size_bytes > 0
+    )
+
+
+def crossings(op: Op, lowering: Lowering, group_of: Mapping[int, int], alignment: int) -> tuple[tuple[int, int], ...]:
+    """(group, distance) of each input that the operator's first output may overlap, should the input die there."""
     readers: dict[int, set[int]] = {}
     for position, index in enumerate(op.inputs):
         if index in group_of:
             readers.setdefault(group_of[index], set()).add(position)
-    groups[output].exactly = lowering.exactly
-    groups[output].over = tuple(
+    return tuple(
         (source, align_up(max(lowering.overlap[p] for p in positions), alignment))
         for source, positions in readers.items()
         if positions <= set(lowering.overlap)
-        and groups[source].last == op.index
-        and groups[source].first < op.index
         and not (lowering.exactly and any(lowering.overlap[p] % alignment for p in positions))
         and not (lowering.exactly and len({lowering.overlap[p] for p in positions}) > 1)
-        and groups[source].size_bytes > 0
-        and groups[output].size_bytes > 0
     )

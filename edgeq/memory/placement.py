@@ -111,7 +111,10 @@ def _live_bytes(buffers: Sequence[Lifetime]) -> dict[int, int]:
     for buffer in buffers:
         change[buffer.first] = change.get(buffer.first, 0) + buffer.size_bytes
         change[buffer.last + 1] = change.get(buffer.last + 1, 0) - buffer.size_bytes
-        saved = min(buffer.size_bytes, sum(_shared(buffer, buffers[i], distance) for i, distance in buffer.over))
+        saved = min(
+            buffer.size_bytes,
+            sum(shared_bytes(buffer.size_bytes, buffers[i].size_bytes, distance) for i, distance in buffer.over),
+        )
         change[buffer.first] -= saved
         change[buffer.first + 1] = change.get(buffer.first + 1, 0) + saved
     found: dict[int, int] = {}
@@ -122,10 +125,10 @@ def _live_bytes(buffers: Sequence[Lifetime]) -> dict[int, int]:
     return {t: found[t] for t in starts}
 
 
-def _shared(output: Lifetime, dying: Lifetime, distance: int) -> int:
-    """The most bytes that both can have in common."""
-    both = max(output.size_bytes, dying.size_bytes + max(distance, 0))
-    return max(0, output.size_bytes + dying.size_bytes - both)
+def shared_bytes(output: int, dying: int, distance: int) -> int:
+    """The most bytes that an output and a dying input of these sizes can have in common."""
+    both = max(output, dying + max(distance, 0))
+    return max(0, output + dying - both)
 
 
 def _distances(buffers: Sequence[Lifetime]) -> _Distances:

@@ -43,6 +43,28 @@ class Buffer:
 
 
 @dataclass(frozen=True)
+class Ordering:
+    """An order, and what is known of all others.
+
+    Attributes:
+        order: the operators' places in the file, in the order in which they are to run.
+        peak_bytes: the most bytes live at one time.
+        file_peak_bytes: the same in the file's order.
+        bound_bytes: no order's peak, and so no arena, is less; `peak_bytes` where that is proven to be the least.
+    """
+
+    order: tuple[int, ...]
+    peak_bytes: int
+    file_peak_bytes: int
+    bound_bytes: int
+
+    @property
+    def is_files(self) -> bool:
+        """Whether it is the file's own."""
+        return all(place == old for place, old in enumerate(self.order))
+
+
+@dataclass(frozen=True)
 class MemoryPlan:
     """The arena.
 
@@ -55,12 +77,14 @@ class MemoryPlan:
             search of all placements has shown it. When it equals arena_bytes the plan is optimal.
         alignment: every offset and the arena's size are multiples of it.
         buffers: in the order of their first operator.
+        ordering: what is known of other orders of the operators; None where nobody looked.
     """
 
     arena_bytes: int
     lower_bound_bytes: int
     alignment: int
     buffers: tuple[Buffer, ...]
+    ordering: Ordering | None = None
 
     @property
     def offsets(self) -> dict[int, int]:

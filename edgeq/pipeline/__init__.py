@@ -240,9 +240,8 @@ def plan(model: ModelLike, target: TargetLike) -> tuple[MemoryPlan, ArenaChart]:
     """
     from edgeq import memory, optimize
 
-    program = optimize.compile_program(read_model(model).graph, load_target(target).core)
-    made = memory.plan_memory(program.graph, program.lowerings)
-    return made, memory.chart(program.graph, made)
+    made = memory.arrange(optimize.compile_program(read_model(model).graph, load_target(target).core))
+    return made.plan, memory.chart(made.program.graph, made.plan)
 
 
 def generate(model: ModelLike, target: TargetLike, mlperf: str = "") -> SourceTree:
@@ -260,8 +259,8 @@ def generate(model: ModelLike, target: TargetLike, mlperf: str = "") -> SourceTr
     graph, board = read_model(model).graph, load_target(target)
     board.require_firmware("build")
     require_runnable(graph)
-    program = optimize.compile_program(graph, board.core)
-    tree = codegen.generate(program, memory.plan_memory(program.graph, program.lowerings), board)
+    made = memory.arrange(optimize.compile_program(graph, board.core))
+    tree = codegen.generate(made.program, made.plan, board)
     return codegen.for_mlperf(tree, mlperf) if mlperf else tree
 
 

@@ -19,15 +19,23 @@ _FREE = "·"
 def plan_text(chart: ArenaChart, *, width: int = 100, color: bool = False) -> str:
     """The arena over time: one letter per buffer, one column per operator (or several, in long networks)."""
     head = f"arena {format_bytes(chart.arena_bytes)}, planned = allocated; the peak is {chart.columns[chart.peak]}"
-    tail = (
-        "no placement can be smaller"
-        if chart.idle_bytes == 0
-        else f"{format_bytes(chart.idle_bytes)} above the lower bound"
-    )
-    parts: list[RenderableType] = [verdict(True, f"{head}; {tail}"), Text("")]
+    parts: list[RenderableType] = [verdict(True, f"{head}; {_proven(chart)}"), Text("")]
+    if chart.file_bytes is not None:
+        parts.append(Text(f"in the file's order of operators it would take at least {format_bytes(chart.file_bytes)}"))
+        parts.append(Text(""))
     parts += [Text(line, no_wrap=True) for line in _drawing(chart, width)]
     parts += [Text(""), _legend(chart)]
     return to_text(*parts, width=width, color=color)
+
+
+def _proven(chart: ArenaChart) -> str:
+    if chart.order_idle_bytes == 0:
+        return "no placement and no order of the operators can be smaller"
+    if chart.idle_bytes:
+        return f"{format_bytes(chart.idle_bytes)} above the lower bound"
+    if chart.order_idle_bytes is None:
+        return "no placement can be smaller"
+    return f"no placement can be smaller, and another order could save {format_bytes(chart.order_idle_bytes)} at most"
 
 
 def _drawing(chart: ArenaChart, width: int) -> list[str]:

@@ -15,6 +15,7 @@ from graphs import graph
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from models_flatbuffer import O, T, model_bytes, single_op_model
+from towers import towers
 
 from edgeq import pipeline
 from edgeq import target as targets
@@ -23,7 +24,8 @@ from edgeq.check.advice import peak
 from edgeq.check.model_rules import findings
 from edgeq.errors import UnsupportedError, UsageError
 from edgeq.kernels import KERNELS, Lowering
-from edgeq.memory import plan_memory
+from edgeq.memory import arrange, plan_memory
+from edgeq.optimize import compile_program
 from edgeq.report.fit import fit_text
 from edgeq.target import Target
 from edgeq.tflite import parse, read
@@ -188,6 +190,21 @@ def test_the_peak_shows_what_is_kept_and_what_is_shared() -> None:
         "ADD #2 (t3): input 't2' 96 B + output 't3' 96 B + scratch 80 B + kept 't0' 32 B - 96 B in place = 208 B"
     )
     assert [b.role for b in found.live] == ["input", "output", "scratch", "kept"]
+
+
+def test_operators_in_another_order_are_numbered_as_they_run_and_as_they_are_built(board: Target) -> None:
+    graph = parse(towers())
+    report, built = check(graph, board), arrange(compile_program(graph, board.core))
+    assert report.plan == built.plan
+    assert report.plan is not None
+    assert report.plan.ordering is not None
+    assert report.plan.ordering.order == (0, 2, 1, 3, 4)
+    steps = [(step.op.index, step.op.kind, step.kernel.symbol, step.lowering.macs) for step in built.program.steps]
+    assert [(op.index, op.op, op.kernel, op.macs) for op in report.operators] == steps
+    assert report.peak is not None
+    assert report.peak.label == built.program.graph.label(built.program.graph.ops[report.peak.op_index])
+    at_least = f"at least {report.plan.ordering.file_peak_bytes:,} B instead of {report.plan.arena_bytes:,} B"
+    assert [notice for notice in report.notices if at_least in notice]
 
 
 def test_an_operator_without_kernel_is_named_and_the_others_judged(board: Target) -> None:

@@ -15,7 +15,7 @@ from tempfile import mkdtemp
 
 import numpy as np
 from conformance.batch import joined
-from conformance.machine import Array, NotHereError, Planner, _Kernels, _run, _write, generate, keeps_state, planned
+from conformance.machine import Array, NotHereError, Planner, _Kernels, _run, _write, generate, keeps_state
 
 from edgeq import resources, target
 from edgeq.codegen.project import C_FLAGS, GCC_C_FLAGS, gcc_machine_flags, zig_machine_flags
@@ -90,7 +90,7 @@ class HeliumMachine:
         """See Machine."""
         return self.load_many([graph])[0]
 
-    def load_many(self, graphs: Sequence[Graph], planner: Planner = planned) -> list[HeliumModel]:
+    def load_many(self, graphs: Sequence[Graph], planner: Planner | None = None) -> list[HeliumModel]:
         """See Machine."""
         made = [generate(graph, self.core, planner) for graph in graphs]
         self._count += 1

@@ -30,7 +30,7 @@ from edgeq.codegen import model_files
 from edgeq.codegen.project import C_FLAGS, GCC_C_FLAGS, gcc_machine_flags, zig_machine_flags
 from edgeq.graph import Graph
 from edgeq.kernels import Program
-from edgeq.memory import MemoryPlan, plan_memory
+from edgeq.memory import MemoryPlan, arrange
 from edgeq.optimize import compile_program
 from edgeq.target import Core, Target
 
@@ -43,11 +43,6 @@ _IT_STATE = 0x0600FC00  # of xPSR
 
 
 Planner = Callable[[Program], MemoryPlan]
-
-
-def planned(program: Program) -> MemoryPlan:
-    """As a build is planned."""
-    return plan_memory(program.graph, program.lowerings)
 
 
 class NotHereError(Exception):
@@ -70,7 +65,7 @@ class Machine(Protocol):
         """
         ...
 
-    def load_many(self, graphs: Sequence[Graph], planner: Planner = planned) -> Sequence[Loaded]:
+    def load_many(self, graphs: Sequence[Graph], planner: Planner | None = None) -> Sequence[Loaded]:
         """The same for several, compiled together."""
         ...
 
@@ -164,10 +159,14 @@ class _Kernels:
         return [self._objects[source] for source in sources]
 
 
-def generate(graph: Graph, core: Core, planner: Planner = planned) -> tuple[Program, MemoryPlan, dict[str, bytes]]:
-    """Lowered, planned, and the generated files with their kernels."""
+def generate(graph: Graph, core: Core, planner: Planner | None = None) -> tuple[Program, MemoryPlan, dict[str, bytes]]:
+    """Lowered, planned (as a build is, unless told otherwise), and the generated files with their kernels."""
     program = compile_program(graph, core)
-    plan = planner(program)
+    if planner is None:
+        made = arrange(program)
+        program, plan = made.program, made.plan
+    else:
+        plan = planner(program)
     files = model_files(program, plan)
     return program, plan, files
 
@@ -195,7 +194,7 @@ class HostMachine:
         """See Machine."""
         return self.load_many([graph])[0]
 
-    def load_many(self, graphs: Sequence[Graph], planner: Planner = planned) -> list[HostModel]:
+    def load_many(self, graphs: Sequence[Graph], planner: Planner | None = None) -> list[HostModel]:
         """See Machine."""
         made = [generate(graph, self.core, planner) for graph in graphs]
         self._count += 1
@@ -281,7 +280,7 @@ class SanitizedMachine:
         """See Machine."""
         return self.load_many([graph])[0]
 
-    def load_many(self, graphs: Sequence[Graph], planner: Planner = planned) -> list[SanitizedModel]:
+    def load_many(self, graphs: Sequence[Graph], planner: Planner | None = None) -> list[SanitizedModel]:
         """See Machine."""
         made = [generate(graph, self.core, planner) for graph in graphs]
         self._count += 1
@@ -423,7 +422,7 @@ class CoreMachine:
         """See Machine."""
         return self.load_many([graph])[0]
 
-    def load_many(self, graphs: Sequence[Graph], planner: Planner = planned) -> list[CoreModel]:
+    def load_many(self, graphs: Sequence[Graph], planner: Planner | None = None) -> list[CoreModel]:
         """See Machine."""
         made = [generate(graph, self.core, planner) for graph in graphs]
         self._count += 1

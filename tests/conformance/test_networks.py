@@ -12,8 +12,11 @@ import pytest
 from conformance.machine import Machine
 from models_flatbuffer import O, T, model_bytes
 from networks import NETWORKS
+from towers import towers
 
 from edgeq import registry
+from edgeq.memory import arrange
+from edgeq.optimize import compile_program
 from edgeq.reference import Reference
 from edgeq.tflite import parse
 
@@ -65,6 +68,15 @@ def keyword_network() -> bytes:
     operators.append(O("FULLY_CONNECTED", [at - 1, at, at + 1], [at + 2], version=4))
     operators.append(O("SOFTMAX", [at + 2], [at + 3], {"beta": 1.0}, version=2))
     return model_bytes(tensors, operators, [0], [at + 3])
+
+
+@pytest.mark.parametrize("machine", ["host", "core"], indirect=True)
+def test_operators_in_another_order_equal_the_reference(machine: Machine) -> None:
+    model = towers()
+    program = arrange(compile_program(parse(model), machine.core)).program
+    assert [op.kind for op in program.graph.ops] == ["CONV_2D", "MAX_POOL_2D"] * 2 + ["ADD"]
+    assert [op.index for op in program.graph.ops] == [step.op.index for step in program.steps] == list(range(5))
+    _compare(machine, model, 3)
 
 
 def _compare(machine: Machine, model: bytes, runs: int) -> None:

@@ -142,23 +142,22 @@ class HostCode:
     provenance = None
 
     def __init__(self, data: bytes, graph: Graph, core: Core, cache: Path | None = None) -> None:
-        program = optimize.compile_program(graph, replace(core, isa=("thumb",)))
-        plan = memory.plan_memory(program.graph, program.lowerings)
+        made = memory.arrange(optimize.compile_program(graph, replace(core, isa=("thumb",))))
         self._graph, self._stateful = graph, is_stateful(graph)
         self._reference = ReferenceEngine(data, graph)
         self._checked = 0
         self.name = "edgeq's generated C, portable kernels, compiled for this computer"
         self._folder = tempfile.TemporaryDirectory(prefix="edgeq-host-")
         root = Path(self._folder.name)
-        files = model_files(program, plan)
+        files = model_files(made.program, made.plan)
         for name, content in files.items():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_bytes(content)
         sources = [root / name for name in files if name.endswith(".c")]
-        made = compile_host(sources, root / "model.so", [root], ("-O3", "-march=native"), shared=True, cache=cache)
-        self._library: Any = ctypes.CDLL(str(made))
+        built = compile_host(sources, root / "model.so", [root], ("-O3", "-march=native"), shared=True, cache=cache)
+        self._library: Any = ctypes.CDLL(str(built))
         self._library.model_input.restype = self._library.model_output.restype = ctypes.c_void_p
-        self._arena = np.zeros(plan.arena_bytes + 16, np.uint8)
+        self._arena = np.zeros(made.plan.arena_bytes + 16, np.uint8)
 
     @property
     def compared(self) -> Compared | None:

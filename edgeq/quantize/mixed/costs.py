@@ -122,7 +122,8 @@ def _trial(model: Model, ranges: Mapping[int, Range], scheme: str, target: Targe
     latency = report.latency
     estimated = None
     if isinstance(latency, Estimate):
-        estimated = {names[layer.index]: layer.cycles for layer in latency.layers}
+        running = {op.index: op.name for op in report.operators}  # not the file's order, where another needs less RAM
+        estimated = {running[layer.index]: layer.cycles for layer in latency.layers}
     rest = report.flash.used_bytes - int(sum(flash.values()))
     return _Trial(data, graph, frozenset(refused | floats), flash, estimated, rest)
 

@@ -36,8 +36,8 @@ def run(host: Host, machine: str, job: Job, listener: Listener) -> EngineRun:
     """See Engine."""
     core = _core(job, machine)
     require_runnable(job.graph)
-    program = optimize.compile_program(job.graph, core)
-    tree = codegen.generate_program(program, memory.plan_memory(program.graph, program.lowerings), job.target)
+    made = memory.arrange(optimize.compile_program(job.graph, core))
+    tree = codegen.generate_program(made.program, made.plan, job.target)
     built = build_program(tree, core, cache=job.cache, listener=listener)
     if job.threads > 1:
         listener(Notice("edgeq's engine uses one thread", "profile"))
