@@ -145,8 +145,9 @@ class FlashTiming:
         source: the document.
         data_hit_cycles: extra cycles of a data read that the data cache answers; the piece of `read_bytes` that was
             read last answers without.
-        ways: of one cache for instructions and data together, whose lines `instruction_cache_lines` counts; 0 = two
-            caches, each of which may hold any line.
+        instruction_miss_cycles: extra cycles, besides the wait states, of an instruction read that fills the cache.
+        ways: of one cache for instructions and data together, whose lines `instruction_cache_lines` counts, each of at
+            most eight pieces of `read_bytes`; 0 = two caches, each of which may hold any line.
     """
 
     wait_states: tuple[WaitStates, ...]
@@ -157,6 +158,7 @@ class FlashTiming:
     prefetch: bool
     source: str
     data_hit_cycles: int = 0
+    instruction_miss_cycles: int = 0
     ways: int = 0
 
     def at(self, clock_hz: int) -> int:

@@ -27,8 +27,8 @@ def board(nucleo: Target) -> Iterator[MakeBoard]:
     """Makes boards that are closed after the test."""
     made: list[VirtualBoard] = []
 
-    def make(firmware: TestImage, **options: object) -> VirtualBoard:
-        made.append(VirtualBoard(nucleo, firmware.image, firmware.elf, **options))  # type: ignore[arg-type]
+    def make(firmware: TestImage, of: Target = nucleo, **options: object) -> VirtualBoard:
+        made.append(VirtualBoard(of, firmware.image, firmware.elf, **options))  # type: ignore[arg-type]
         return made[-1]
 
     yield make

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from edgeq import target
@@ -75,6 +77,42 @@ def test_without_data_cache_a_constant_costs_every_time(board: MakeBoard) -> Non
     body = " ldr r4, =0x08001000\n ldr r0, [r4]\n ldr r1, [r4, #64]\n"
     reads = 3  # the literal is one too
     assert marginal(board, 0x205, body) == marginal(board, 0x605, body) + reads * (5 - TIMING.data_hit_cycles)
+
+
+def test_a_miss_that_fills_the_instruction_cache_may_take_longer(board: MakeBoard, nucleo: target.Target) -> None:
+    """With the cache on only, and never a hit."""
+    slower = replace(nucleo, soc=replace(nucleo.soc, flash_timing=replace(TIMING, instruction_miss_cycles=3)))
+    large = " nop.w\n" * 300
+    for acr in (0x605, 0x005):
+        plain, longer = (run(board, acr, 5, large, of=of) for of in (nucleo, slower))
+        misses = plain.counters().instruction_misses
+        assert misses and misses == longer.counters().instruction_misses
+        assert longer.cycles - plain.cycles == (3 * misses if acr == 0x605 else 0)
+
+
+def test_one_cache_fills_its_lines_piece_by_piece_and_forgets_the_line_used_longest_ago(
+    board: MakeBoard, nucleo: target.Target
+) -> None:
+    """As the RP2040's: two ways, lines of two words, each read when it is needed."""
+    timing = replace(TIMING, read_bytes=4, cache_line_bytes=8, instruction_cache_lines=2048, data_cache_lines=0, ways=2)
+    one = replace(nucleo, soc=replace(nucleo.soc, flash_timing=timing))
+    # Three lines of one set, in which no code lies.
+    set_up = "".join(
+        f" movw r{n}, #0x{a & 0xFFFF:X}\n movt r{n}, #0x800\n" for n, a in ((4, 0x2800), (5, 0x4800), (7, 0x6800))
+    )
+    reads = ["[r4]", "[r4, #4]", "[r4]", "[r4, #4]", "[r5]", "[r4]", "[r7]", "[r4, #4]", "[r5]"]
+    missing = [True, True, False, False, True, False, True, False, True]
+
+    def misses(count: int) -> tuple[int, int]:
+        body = set_up + "".join(f" ldr r0, {read}\n" for read in reads[:count])
+        counters = run(board, 0x605, 1, body, of=one).counters()
+        return counters.data_misses, counters.data_stalls
+
+    before, stalls = misses(0)
+    for count in range(1, len(reads) + 1):
+        now, waited = misses(count)
+        expected = sum(missing[:count])
+        assert (now - before, waited - stalls) == (expected, 5 * expected), count
 
 
 def test_too_few_wait_states_for_the_clock_are_a_fault(board: MakeBoard) -> None:

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_LINES = 128, NO_LINE = 0xFF, MAX_CELLS = 4 };
+enum { MAX_LINES = 128, NO_LINE = 0xFF, MAX_CELLS = 4, LINE_UNITS = 8 };
 static const uint32_t NO_UNIT = 0xFFFFFFFFu;
 static const uint32_t IT_STATE = 0x0600FC00u; /* of xPSR */
 
@@ -91,6 +91,7 @@ typedef struct {
     uint32_t instruction_cache_on, data_cache_on, prefetch_on;
     uint32_t unaligned_branch_cycles;
     uint32_t data_hit_cycles;    /* of a data read from the cache, not from the unit read last */
+    uint32_t instruction_miss_cycles; /* of an instruction read that fills the cache, besides the wait states */
     uint32_t slow_read_cycles;   /* of a read from the slow part of the RAM */
     uint32_t status_register;    /* the emulator's number of xPSR */
     uint32_t ways;               /* of one cache for everything; 0 = two caches, any line anywhere */
@@ -122,7 +123,8 @@ typedef struct {
     uint8_t *programmed;         /* where the write before has to be corrected, NULL = nowhere */
     uint32_t programmed_value, programmed_bytes;
     cache instructions, data;
-    uint32_t *tags;              /* of the one cache: [set][way], the way used last first: unit + 1, 0 = empty */
+    uint32_t *tags;              /* of the one cache: [set][way], the way used last first: line + 1 above a bit for each
+                                  * unit that the line holds; 0 = empty */
     uint32_t set_mask;
     uint64_t tick;               /* order of cache use */
     uint64_t flash_free;         /* when the flash can start its next access */
@@ -160,8 +162,8 @@ static void empty_cache(cache *c) {
 core *edgeq_new(const public_state *setup) {
     uint32_t own_lines = setup->ways ? 0 : setup->instruction_lines;
     if (own_lines > MAX_LINES || setup->data_lines > MAX_LINES) return NULL;
-    if (setup->ways && setup->line_shift != setup->unit_shift) return NULL;
     if (setup->line_shift < setup->unit_shift || setup->line_shift - setup->unit_shift > 4) return NULL;
+    if (setup->ways && 1u << (setup->line_shift - setup->unit_shift) > LINE_UNITS) return NULL;
     core *c = calloc(1, sizeof *c);
     if (!c) return NULL;
     c->p = *setup;
@@ -322,12 +324,15 @@ static void prefetch(core *c, uint32_t unit, uint64_t now) {
 
 /* A read of a unit through the one cache; whether it was there. The least recently used way is replaced. */
 static bool read_shared(core *c, uint32_t unit) {
-    uint32_t *set = c->tags + (unit & c->set_mask) * c->p.ways, way = 0;
-    while (way < c->p.ways && set[way] != unit + 1) way++;
-    bool hit = way < c->p.ways;
-    for (uint32_t i = hit ? way : c->p.ways - 1; i > 0; i--) set[i] = set[i - 1];
-    set[0] = unit + 1;
-    return hit;
+    uint32_t shift = c->p.line_shift - c->p.unit_shift, line = unit >> shift;
+    uint32_t tag = (line + 1) << LINE_UNITS, bit = 1u << (unit & ((1u << shift) - 1));
+    uint32_t *set = c->tags + (line & c->set_mask) * c->p.ways, way = 0;
+    while (way < c->p.ways && set[way] >> LINE_UNITS != line + 1) way++;
+    bool present = way < c->p.ways;
+    uint32_t held = present ? set[way] : tag;
+    for (uint32_t i = present ? way : c->p.ways - 1; i > 0; i--) set[i] = set[i - 1];
+    set[0] = held | bit;
+    return held & bit;
 }
 
 /* The core needs instructions from this unit of flash: adds the cycles it has to wait. */
@@ -355,6 +360,7 @@ static void fetch(core *c, uint32_t unit) {
     } else {
         c->p.instruction_misses++;
         ready = (now > c->flash_free ? now : c->flash_free) + c->p.wait_states;
+        if (cached && c->p.wait_states) ready += c->p.instruction_miss_cycles;
         c->flash_free = ready;
         if (cached) keep(c, k, unit);
     }

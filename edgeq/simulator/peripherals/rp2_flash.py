@@ -14,16 +14,16 @@ _NOT_FULL, _EMPTY, _RECEIVED = 1 << 1, 1 << 2, 1 << 3
 _READ_STATUS_2, _WRITE_STATUS_2 = 0x35, 0x31
 _QUAD = 1 << 1  # bit 1 of status register 2: four data lines
 _WITHOUT_INSTRUCTION = 2  # in SPI_CTRLR0: instruction length and type as for addresses that follow one another
-# Serial clocks of a cache line that isn't there: 24 bits of address and 8 of mode on four lines, four clocks' pause, 64
-# bits on four lines.
-_QUAD_CLOCKS = 8 + 4 + 16
-# As the boot ROM leaves it: 03h, one line, an instruction and an address before 64 bits.
-_PLAIN_CLOCKS = 32 + 64
+# Serial clocks of a word that isn't in the cache: 24 bits of address and 8 of mode on four lines, four clocks' pause, a
+# frame of 32 bits on four lines.
+_QUAD_CLOCKS = 8 + 4 + 8
+# As the boot ROM leaves it: 03h, one line, an instruction and an address before 32 bits.
+_PLAIN_CLOCKS = 32 + 32
 _ROM_DIVIDER = 6
 
 
 class Ssi(Device):
-    """Answers to commands, and what a line of the cache costs with the settings that it has been given."""
+    """Answers to commands, and what a word that isn't in the cache costs with the settings that it has been given."""
 
     def reset(self) -> None:
         """As the boot ROM leaves it; the flash chip keeps its status."""
