@@ -522,7 +522,7 @@ def deploy(
     if port in ("", "auto"):
         from edgeq.runners import ports
 
-        port = ports.wait_for_console(board, flashed.device.serial_number or flashed.device.id).device
+        port = ports.console_of_flashed(board, flashed.device).device
     if claim is not None:
         claim(keys_of_port(port))
     measured = profile(

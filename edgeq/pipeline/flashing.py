@@ -43,8 +43,7 @@ def greeted(
     listener(Progress("flash", result.size_bytes, result.size_bytes, "bytes", "waiting for its answer"))
     try:
         if port in ("", "auto"):
-            serial = result.device.serial_number or result.device.id
-            port = ports.wait_for_console(board, serial, timeout_s=15.0 if required else 5.0).device
+            port = ports.console_of_flashed(board, result.device, 15.0 if required else 5.0).device
         if claim is not None:
             claim([locks.key_of_port(port)])
         greeting = greet(port, board.board.console.baud, manifest)

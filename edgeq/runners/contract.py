@@ -40,6 +40,8 @@ class Device:
         title: what it calls itself.
         where: how it is attached.
         serial_number: what USB calls it, by which it is found when it comes back; "" where that isn't known.
+        has_console: before it was flashed a serial port was its own: only that can be its console afterwards, however
+            many equal boards are here.
     """
 
     runner: str
@@ -47,6 +49,7 @@ class Device:
     title: str
     where: str
     serial_number: str = ""
+    has_console: bool = False
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from edgeq import registry
 from edgeq.errors import PortError
+from edgeq.runners.contract import Device
 from edgeq.runners.usb import bare_number
 from edgeq.target import Target
 
@@ -44,11 +45,20 @@ def present() -> tuple[SerialPort, ...]:
     )
 
 
-def console_of(target: Target, ports: tuple[SerialPort, ...], serial_number: str = "") -> SerialPort:
+def is_here(serial_number: str) -> bool:
+    """Whether a serial port of this machine belongs to what USB calls so; without pyserial nobody knows."""
+    bare = bare_number(serial_number)
+    return bool(bare) and registry.installed("serial") and any(bare_number(p.serial_number) == bare for p in present())
+
+
+def console_of(
+    target: Target, ports: tuple[SerialPort, ...], serial_number: str = "", *, no_other: bool = False
+) -> SerialPort:
     """The port that the target's USB ids say is its console, for `--port auto`.
 
     Args:
         serial_number: of the debug probe, where it is known; tells two equal boards apart.
+        no_other: the console is that probe's; where it isn't here, it isn't here.
 
     Raises:
         PortError: none or several; what is there is listed.
@@ -56,7 +66,8 @@ def console_of(target: Target, ports: tuple[SerialPort, ...], serial_number: str
     ids = {(u.vendor_id, u.product_id) for u in target.board.usb}
     found = [p for p in ports if (p.vendor_id, p.product_id) in ids]
     if serial_number:
-        found = [p for p in found if bare_number(p.serial_number) == bare_number(serial_number)] or found
+        same = [p for p in found if bare_number(p.serial_number) == bare_number(serial_number)]
+        found = same or ([] if no_other else found)
     if len(found) == 1:
         return found[0]
     listing = ", ".join(f"{p.device} ({p.title})" for p in ports) or "none at all"
@@ -124,10 +135,17 @@ def follow(port: str, look: Callable[[], tuple[SerialPort, ...]] = present) -> C
     return now
 
 
+def console_of_flashed(target: Target, device: Device, timeout_s: float = 15.0) -> SerialPort:
+    """The console of a board that has just been flashed, by its serial number where it had one before; see below."""
+    number = device.serial_number or device.id
+    return wait_for_console(target, number, no_other=device.has_console, timeout_s=timeout_s)
+
+
 def wait_for_console(
     target: Target,
     serial_number: str = "",
     *,
+    no_other: bool = False,
     timeout_s: float = 15.0,
     look: Callable[[], tuple[SerialPort, ...]] = present,
 ) -> SerialPort:
@@ -139,7 +157,7 @@ def wait_for_console(
     end = time.monotonic() + timeout_s
     while True:
         try:
-            return console_of(target, look(), serial_number)
+            return console_of(target, look(), serial_number, no_other=no_other)
         except PortError:
             if time.monotonic() >= end:
                 raise

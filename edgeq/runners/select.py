@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from edgeq import registry
 from edgeq.errors import DeviceError, EdgeqError, MissingDependencyError, UnsupportedError, UsageError
 from edgeq.events import Listener, silent
+from edgeq.runners import ports
 from edgeq.runners.contract import Device, FlashOptions, FlashResult, Runner
 from edgeq.runners.image import Image, check_image
 from edgeq.runners.usb import bare_number
@@ -100,7 +101,8 @@ def flash(
     check_image(image, target)
     if not choice.runner.capabilities.flash:
         raise UnsupportedError(f"'{choice.runner.name}' can't flash")
-    return choice.runner.flash(image, target, choice.device, options or FlashOptions(), listener)
+    device = replace(choice.device, has_console=ports.is_here(choice.device.serial_number or choice.device.id))
+    return choice.runner.flash(image, target, device, options or FlashOptions(), listener)
 
 
 def _matching(found: list[Device], wanted: str) -> list[Device]:

@@ -18,6 +18,7 @@ from edgeq.codegen.tree import MANIFEST_NAME
 from edgeq.errors import DeviceError, PortError
 from edgeq.runners import ports, stlink_drive
 from edgeq.runners.contract import FlashResult
+from edgeq.runners.ports import SerialPort
 from edgeq.runners.stlink_drive import StlinkDrive
 
 TARGET = targets.load("nucleo-l4r5zi")
@@ -99,10 +100,38 @@ def test_a_board_that_restarts_slowly_is_waited_for(board: Path, build: Path, tm
 def test_without_a_console_or_a_build_it_is_not_asked_and_that_is_said(
     board: Path, build: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ports, "wait_for_console", lambda *a, **k: ports.console_of(TARGET, ()))
+    monkeypatch.setattr(ports, "console_of_flashed", lambda *a, **k: ports.console_of(TARGET, ()))
     assert "was not asked what it runs: no serial port" in flash(build).notices[-1]
     with pytest.raises(PortError):
         flash(build, hello=True)
     assert flash(build, hello=False).notices == ()
     (build / MANIFEST_NAME).unlink()
     assert "no edgeq.json" in flash(build).notices[-1]
+
+
+def test_another_board_of_the_kind_is_not_asked_instead(
+    board: Path, build: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two equal boards with one build; the one that is flashed comes back late, under another name."""
+    (board / "DETAILS.TXT").write_text("Version: 0221\nUnique ID: 0672FF\n")
+    with (
+        DeviceDouble(Firmware(sha256=SHA256, build=BUILD)) as flashed,
+        DeviceDouble(Firmware(sha256=SHA256, build=BUILD)) as other,
+    ):
+
+        def at(port: str, serial: str) -> SerialPort:
+            return SerialPort(port, "ST-LINK", 0x0483, 0x374B, serial)
+
+        asked = 0
+
+        def present() -> tuple[SerialPort, ...]:
+            nonlocal asked
+            asked += 1
+            here = () if asked in (2, 3) else (at("/dev/ttyACM9" if asked == 1 else flashed.port, "0672FF"),)
+            return (at(other.port, "0999AA"), *here)
+
+        monkeypatch.setattr(ports, "present", present)
+        defaults = {**(ports.wait_for_console.__kwdefaults__ or {}), "look": present}
+        monkeypatch.setattr(ports.wait_for_console, "__kwdefaults__", defaults)
+        assert flashed.port in flash(build).answer
+        assert asked == 4 and other.firmware.seen == []
