@@ -14,7 +14,9 @@ from edgeq.cli import context
     metavar="NAME",
     help="Make the environment that onnx, torch or labgrid needs, apart from edgeq's own, in the user's cache.",
 )
-@click.option("--udev", is_flag=True, help="Print udev rules (Linux) for all boards and probes that edgeq knows.")
+@click.option(
+    "--udev", is_flag=True, help="Print udev rules (Linux) for all boards, probes and meters that edgeq knows."
+)
 @context.targets_dir_option
 @context.common
 def command(environment: str | None, udev: bool, as_json: bool, quiet: bool) -> int:

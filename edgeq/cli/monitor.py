@@ -31,6 +31,7 @@ _FOR_EVER_S = 1e9
 @click.option("--seconds", type=click.FloatRange(min=0.1), help="End after this time.")
 @click.option("--timestamps", is_flag=True, help="Seconds since the start in front of each line.")
 @click.option("--reconnect", is_flag=True, help="Wait for a port that goes away, as long as it takes.")
+@click.option("--reset", is_flag=True, help="Restart the board first, by DTR and RTS, where its adapter wires them.")
 @click.option("--log", type=click.Path(path_type=Path), help="Write what is heard to this file too.")
 @bench.wait_option
 @context.common
@@ -43,6 +44,7 @@ def command(
     seconds: float | None,
     timestamps: bool,
     reconnect: bool,
+    reset: bool,
     log: Path | None,
     wait_s: float,
     as_json: bool,
@@ -51,7 +53,7 @@ def command(
     """Show what a board says at PORT, and send it the lines that are typed. Ctrl-C ends it.
 
     PORT is a serial port, a pyserial URL, or a name given with `edgeq devices name`. The port is taken exclusively, and
-    the board isn't reset by opening it. Exits with 1 when --until was not heard.
+    the board isn't reset by opening it, unless --reset asks for it. Exits with 1 when --until was not heard.
 
     \b
     Examples:
@@ -93,7 +95,7 @@ def command(
     try:
         with (
             bench.claims(wait_s, silent) as claim,
-            Monitor(ours, speed, reconnect_s=_FOR_EVER_S if reconnect else 0.0) as monitor,
+            Monitor(ours, speed, reconnect_s=_FOR_EVER_S if reconnect else 0.0, reset=reset) as monitor,
         ):
             for text in send:
                 monitor.send(text.encode())

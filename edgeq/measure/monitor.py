@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from edgeq.errors import PortError
+from edgeq.errors import EdgeqError, PortError
 from edgeq.runners.port import SerialLike, explain, open_port
+from edgeq.runners.port import reset as restart
 
 Kind = Literal["line", "part", "gone", "back"]
 _READ_S = 0.1
@@ -38,15 +39,23 @@ class Monitor:
     Args:
         port: gives the port's name each time it is opened: after an unplug it may be another.
         reconnect_s: how long to wait for a port that has gone; 0, an unplug is an error.
+        reset: restart the board as soon as it is listened to, by DTR and RTS; never otherwise.
 
     Raises:
+        UsageError: `reset` on a port without such lines.
         PortError: the port can't be opened to begin with, or doesn't come back in time.
     """
 
-    def __init__(self, port: Callable[[], str], baud: int, *, reconnect_s: float = 0.0) -> None:
+    def __init__(self, port: Callable[[], str], baud: int, *, reconnect_s: float = 0.0, reset: bool = False) -> None:
         self._name_of, self._baud, self._patience = port, baud, reconnect_s
         self._name = port()
         self._port: SerialLike | None = open_port(self._name, baud)
+        if reset:
+            try:
+                restart(self._port, self._name)
+            except EdgeqError:
+                self._port.close()
+                raise
         self._began = time.monotonic()
 
     def __enter__(self) -> Monitor:

@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from edgeq.report.render import listing, to_text, verdict
-from edgeq.runners.attached import Attached
+from edgeq.runners.attached import Attached, Obstacle
 from edgeq.runners.names import Named, Names
 from edgeq.runners.reachable import Entry
 
@@ -34,7 +34,7 @@ def devices_text(
     columns = [("name", False), ("device", False), ("where", False), ("target", False), ("flash by", False)]
     table = listing([*columns, ("serial number", False)], rows)
     obstacles = [
-        Text(f"{a.name or a.serial_number or a.where}: {o.what}\n  next: {o.fix}", style="yellow")
+        Text(f"{a.name or a.serial_number or a.where}: {o.what}\n  next: {o.fix}{_rule(o)}", style="yellow")
         for a in found
         for o in a.obstacles
     ]
@@ -70,6 +70,10 @@ def change_text(came: bool, device: Attached) -> str:
     for obstacle in device.obstacles if came else ():
         told += f"\n    {obstacle.what}; next: {obstacle.fix}"
     return told + "\n"
+
+
+def _rule(obstacle: Obstacle) -> str:
+    return f"\n  its rule: {obstacle.rule}" if obstacle.rule else ""
 
 
 def _where(device: Attached) -> str:

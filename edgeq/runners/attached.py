@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgeq import registry
-from edgeq.runners import usb
+from edgeq.runners import udev, usb
 from edgeq.runners.drives import details, labelled
 from edgeq.runners.names import Names
 from edgeq.runners.port import holding
@@ -27,10 +27,15 @@ _PHONE = "android"
 
 @dataclass(frozen=True)
 class Obstacle:
-    """Something in the way, and the command or the act that removes it."""
+    """Something in the way, and the command or the act that removes it.
+
+    Attributes:
+        rule: the very udev rule that does, where one does.
+    """
 
     what: str
     fix: str
+    rule: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ class Attached:
             "drives": list(self.drives),
             "targets": list(self.targets),
             "runners": list(self.runners),
-            "obstacles": [{"what": o.what, "fix": o.fix} for o in self.obstacles],
+            "obstacles": [{"what": o.what, "fix": o.fix, "udev_rule": o.rule or None} for o in self.obstacles],
         }
 
 
@@ -197,7 +202,7 @@ def _port_obstacles(device: UsbDevice, system: System, modem_manager: bool) -> I
     for tty in device.ttys:
         node = system.dev / tty
         if node.exists() and not os.access(node, os.R_OK | os.W_OK):
-            yield Obstacle(f"no permission for /dev/{tty}", _UDEV_FIX)
+            yield Obstacle(f"no permission for /dev/{tty}", _UDEV_FIX, _rule(device))
         holders = system.holders(str(node))
         if holders:
             yield Obstacle(f"/dev/{tty} is held by {', '.join(holders)}", "close that program")
@@ -205,13 +210,18 @@ def _port_obstacles(device: UsbDevice, system: System, modem_manager: bool) -> I
             yield Obstacle(
                 f"ModemManager runs, and talks to /dev/{tty} for some seconds after it is plugged in",
                 f"{_UDEV_FIX} (or stop ModemManager)",
+                _rule(device),
             )
+
+
+def _rule(device: UsbDevice) -> str:
+    return udev.rule(device.vendor_id, device.product_id)
 
 
 def _node_obstacles(device: UsbDevice, kind: str, runners: Sequence[str], system: System) -> Iterable[Obstacle]:
     node = system.dev / device.node.removeprefix("/dev/")
     if {"pyocd", "dfu"} & set(runners) and device.node and node.exists() and not os.access(node, os.R_OK | os.W_OK):
-        yield Obstacle(f"no permission for the USB device ({device.node})", _UDEV_FIX)
+        yield Obstacle(f"no permission for the USB device ({device.node})", _UDEV_FIX, _rule(device))
     if "pyocd" in runners and registry.missing(registry.RUNNERS["pyocd"]):
         yield Obstacle("pyOCD is not installed", "pip install 'edgeq[device]'")
 
@@ -242,11 +252,11 @@ def _runs(proc: Path, name: str) -> bool:
     return False
 
 
-def _ignored(node: Path, udev: Path) -> bool:
+def _ignored(node: Path, kept: Path) -> bool:
     """Whether udev tells ModemManager to leave a port alone."""
     with contextlib.suppress(OSError):
         number = node.stat().st_rdev
-        known = (udev / f"c{os.major(number)}:{os.minor(number)}").read_text("utf-8", "replace")
+        known = (kept / f"c{os.major(number)}:{os.minor(number)}").read_text("utf-8", "replace")
         return "ID_MM_DEVICE_IGNORE=1" in known or "ID_MM_PORT_IGNORE=1" in known
     return False
 

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -19,6 +20,8 @@ class SerialLike(Protocol):
 
     timeout: float | None
     baudrate: int
+    dtr: bool
+    rts: bool
 
     @property
     def in_waiting(self) -> int:
@@ -44,8 +47,11 @@ try:
     _TERMINAL_ERRORS: tuple[type[Exception], ...] = (_termios_error,)
 except ImportError:  # Windows
     _TERMINAL_ERRORS = ()
+_FAILURES: tuple[type[Exception], ...] = (OSError, *_TERMINAL_ERRORS)
 # Seconds that one write may take: at 9600 baud a command of 80 characters needs 0.08 s.
 WRITE_TIMEOUT_S = 5.0
+# How long DTR and RTS are held for a reset.
+_RESET_S = 0.1
 
 
 def open_port(name: str, baud: int, *, even_parity: bool = False, terminal_ready: bool = False) -> SerialLike:
@@ -98,6 +104,23 @@ def open_port(name: str, baud: int, *, even_parity: bool = False, terminal_ready
     return opened
 
 
+def reset(port: SerialLike, name: str) -> None:
+    """Restart the board by DTR and RTS, where its adapter wires either of them to it.
+
+    Raises:
+        UsageError: a port that has no such lines (a pseudo-terminal, a socket).
+        PortError: it went away.
+    """
+    try:
+        for level in (True, False):
+            port.dtr = port.rts = level
+            time.sleep(_RESET_S)
+    except _FAILURES as failed:
+        if _errno(failed) in (errno.ENOTTY, errno.EINVAL):
+            raise UsageError("the port has no DTR and RTS to reset a board by", where=name) from failed
+        raise explain(name, failed) from failed
+
+
 def explain(name: str, failed: BaseException) -> PortError:
     """The error of a port that doesn't open or went away, with who or what is behind it and what to do."""
     number = _errno(failed)
@@ -115,8 +138,8 @@ def explain(name: str, failed: BaseException) -> PortError:
         return PortError(
             f"no permission to open the port{_owner(name)}",
             where=name,
-            next_step="add yourself to the port's group (`sudo usermod -aG dialout $USER`, then log in "
-            "again) or install the board's udev rule",
+            next_step="install the board's udev rule (`edgeq doctor --udev` prints it), or join the port's group "
+            "(`sudo usermod -aG dialout $USER`, then log in again)",
             reason="permission",
         )
     if number in (errno.ENOENT, errno.ENODEV, errno.ENXIO):

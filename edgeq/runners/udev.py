@@ -21,11 +21,20 @@ _PROBES = (
     (0x1366, 0x0101, "SEGGER J-Link"),
     (0x2E8A, 0x000C, "Raspberry Pi Debug Probe"),
 )
+# Energy meters (edgeq/measure/energy/meters; Joulescope: as rules of its users have them).
+_METERS = (
+    (0x1915, 0xC00A, "Nordic PPK2"),
+    (0x0483, 0x5740, "ST X-NUCLEO-LPM01A"),
+    (0x0483, 0x3757, "ST STLINK-V3PWR"),
+    (0x16D0, 0x10BA, "Joulescope JS220"),
+    (0x16D0, 0x10B9, "Joulescope JS220 while it is updated"),
+    (0x16D0, 0x135A, "Joulescope after the JS220"),
+)
 
 
 def ids(targets: Iterable[Target]) -> dict[tuple[int, int], str]:
-    """Every (vendor, product) that a target's file or the list of probes names, with what it is."""
-    found = {(vendor, product): title for vendor, product, title in _PROBES}
+    """Every (vendor, product) that a target's file or the lists of probes and meters name, with what it is."""
+    found = {(vendor, product): title for vendor, product, title in (*_PROBES, *_METERS)}
     for target in targets:
         for usb in target.board.usb:
             found.setdefault((usb.vendor_id, usb.product_id), f"{usb.title} ({target.name})")
@@ -35,19 +44,21 @@ def ids(targets: Iterable[Target]) -> dict[tuple[int, int], str]:
     return dict(sorted(found.items()))
 
 
+def rule(vendor: int, product: int) -> str:
+    """The line for one device."""
+    match = f'ATTRS{{idVendor}}=="{vendor:04x}", ATTRS{{idProduct}}=="{product:04x}"'
+    return f'{match}, MODE="0660", GROUP="plugdev", TAG+="uaccess", ENV{{ID_MM_DEVICE_IGNORE}}="1"'
+
+
 def rules(targets: Iterable[Target]) -> str:
     """The file's text: access for whoever sits at the machine and for the group plugdev, and no ModemManager."""
     lines = [
-        f"# edgeq's boards and debug probes. Install with:  edgeq doctor --udev | sudo tee {PLACE}",
+        f"# edgeq's boards, debug probes and energy meters. Install with:  edgeq doctor --udev | sudo tee {PLACE}",
         "#   sudo udevadm control --reload && sudo udevadm trigger",
         "# then unplug the board and plug it in again.",
         'ACTION=="remove", GOTO="edgeq_end"',
         'SUBSYSTEM!="usb|tty|hidraw", GOTO="edgeq_end"',
     ]
     for (vendor, product), title in ids(targets).items():
-        match = f'ATTRS{{idVendor}}=="{vendor:04x}", ATTRS{{idProduct}}=="{product:04x}"'
-        lines += [
-            f"# {title}",
-            f'{match}, MODE="0660", GROUP="plugdev", TAG+="uaccess", ENV{{ID_MM_DEVICE_IGNORE}}="1"',
-        ]
+        lines += [f"# {title}", rule(vendor, product)]
     return "\n".join([*lines, 'LABEL="edgeq_end"', ""])

@@ -13,6 +13,8 @@ import pytest
 
 from edgeq import target as targets
 from edgeq.errors import TargetFileError, UsageError
+from edgeq.measure.energy.meters import power_shield, ppk2
+from edgeq.report.devices import devices_json, devices_text
 from edgeq.runners import udev, usb
 from edgeq.runners.attached import Attached, System, adb_devices, attached
 from edgeq.runners.names import Named, Names, add, read, remove
@@ -163,7 +165,11 @@ def test_permissions(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda *_: False)  # root may open everything
     told = [o.what for o in machine.see()[0].obstacles]
     assert told == ["no permission for /dev/ttyACM0", "no permission for the USB device (/dev/bus/usb/001/001)"]
-    assert all("edgeq doctor --udev" in o.fix for o in machine.see()[0].obstacles)
+    for obstacle in machine.see()[0].obstacles:
+        assert "edgeq doctor --udev" in obstacle.fix and obstacle.rule in udev.rules(TARGETS).splitlines()
+    (shown,) = devices_json(machine.see(), Names(), ())["devices"]  # type: ignore[misc]
+    assert {o["udev_rule"] for o in shown["obstacles"]} == {udev.rule(*NUCLEO[0])}
+    assert udev.rule(*NUCLEO[0]) in devices_text(machine.see(), Names(), (), width=300)
 
 
 @pytest.mark.parametrize(
@@ -244,6 +250,8 @@ def test_udev_rules_have_every_id_of_every_target() -> None:
     for target in TARGETS:
         assert {(u.vendor_id, u.product_id) for u in target.board.usb} <= listed
         assert {(w.vendor_id, w.product_id) for w in target.board.flash_method if w.vendor_id} <= listed
+    # What `find_port` looks for; the same meters' messages send people here.
+    assert {(ppk2._VENDOR, ppk2._PRODUCT), power_shield.LPM01A.usb, power_shield.STLINK_V3PWR.usb} <= listed
     # Each other line is a comment, or one of the two jumps and their label.
     others = [line for line in text.splitlines() if not line.startswith(("ATTRS", "#"))]
     assert [line.split(",")[-1].strip() for line in others] == [
