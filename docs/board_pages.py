@@ -55,9 +55,10 @@ def page(target: Target) -> str:
         if runner != "virtual":
             lines += _way(target, runner)
     lines += [*_by_hand(target), *_limits(target)]
+    lines += ["## What each message means", "", *_messages(target), ""]
     lines += [
-        "What each message means: [flashing](../flashing.md), [devices](../devices.md). Every figure's source: "
-        f"`edgeq targets show {target.name}`.",
+        "Of its console and of the USB: [devices](../devices.md). More on the ways: [flashing](../flashing.md). Every "
+        f"figure's source: `edgeq targets show {target.name}`.",
         "",
     ]
     return "\n".join(lines)
@@ -70,6 +71,38 @@ _TRIED = {
     "virtual": "run on its virtual board",
     "silicon": "run on the board",
 }
+
+
+# Which ways a message of docs/flashing.md's table can come from, by how it begins; others can come from all.
+_MESSAGES_OF = {
+    "the chip is protected": ("pyocd", "stm32-uart", "dfu"),
+    "this DAPLink erases": ("daplink-drive",),
+    "this bootloader erases": ("bossac",),
+    "… could not program": ("stlink-drive", "daplink-drive"),
+    "the board has not restarted": ("uf2",),
+    "the drive went away": ("uf2",),
+    "no boot ROM answers": ("stm32-uart",),
+    "the boot ROM refuses": ("stm32-uart",),
+    "the bootloader 2341": ("bossac",),
+    "No DFU capable": ("dfu",),
+    "pyOCD doesn't know": ("pyocd",),
+    "pyOCD failed": ("pyocd",),
+    "the port went away": ("stm32-uart", "bossac"),
+}
+
+
+def _messages(target: Target) -> list[str]:
+    """The rows of docs/flashing.md's table that this board's ways can give."""
+    text = (FOLDER.parent / "flashing.md").read_text("utf-8").partition("## What each message means")[2]
+    head, line, *rows = [line for line in text.splitlines() if line.startswith("|")]
+    kept = []
+    for row in rows:
+        message = row.strip("| ")
+        of = next((ways for start, ways in _MESSAGES_OF.items() if message.startswith(start)), None)
+        packed = "CMSIS-Pack" not in message or target.soc.pyocd_pack
+        if packed and (of is None or set(of) & set(target.board.runners)):
+            kept.append(row)
+    return [head, line, *kept]
 
 
 def _tried(target: Target) -> str:
