@@ -78,8 +78,12 @@ class PtyMeter:
     def close(self) -> None:
         self._end.set()
         self._thread.join()
-        os.close(self._master)
-        os.close(self._slave)
+        for descriptor in (self._master, self._slave):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._master = self._slave = -1
+
+    unplug = close
 
     def send(self, data: bytes) -> None:
         self._outgoing += data

@@ -44,10 +44,11 @@ class SerialLike(Protocol):
 try:
     from termios import error as _termios_error
 
-    _TERMINAL_ERRORS: tuple[type[Exception], ...] = (_termios_error,)
+    TERMINAL_ERRORS: tuple[type[Exception], ...] = (_termios_error,)
+    """What pyserial lets through of a terminal that has just gone, besides OSError."""
 except ImportError:  # Windows
-    _TERMINAL_ERRORS = ()
-_FAILURES: tuple[type[Exception], ...] = (OSError, *_TERMINAL_ERRORS)
+    TERMINAL_ERRORS = ()
+_FAILURES: tuple[type[Exception], ...] = (OSError, *TERMINAL_ERRORS)
 # Seconds that one write may take: at 9600 baud a command of 80 characters needs 0.08 s.
 WRITE_TIMEOUT_S = 5.0
 # How long DTR and RTS are held for a reset.
@@ -94,11 +95,11 @@ def open_port(name: str, baud: int, *, even_parity: bool = False, terminal_ready
     try:
         try:
             port.open()
-        except _TERMINAL_ERRORS:
+        except TERMINAL_ERRORS:
             # A pseudo-terminal has no parity, and says so when nothing else about it changes.
             port.parity = serial.PARITY_NONE
             port.open()
-    except (serial.SerialException, OSError, ValueError, *_TERMINAL_ERRORS) as failed:
+    except (serial.SerialException, OSError, ValueError, *TERMINAL_ERRORS) as failed:
         raise explain(name, failed) from failed
     opened: SerialLike = port
     return opened

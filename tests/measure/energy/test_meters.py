@@ -237,6 +237,7 @@ class JoulescopeDouble:
         self.topics: dict[str, Any] = {}
         self.published: list[tuple[str, object]] = []
         self.opened: list[str] = []
+        self.gone = False
 
     def __enter__(self) -> JoulescopeDouble:
         return self
@@ -260,6 +261,8 @@ class JoulescopeDouble:
         del self.topics[topic]
 
     def publish(self, topic: str, value: object) -> None:
+        if self.gone and value == 0:
+            raise RuntimeError("jsdrv_publish failed 11")
         self.published.append((topic, value))
         if topic.endswith("/ctrl") and value == 1:
             signal = topic.removesuffix("ctrl") + "!data"
@@ -290,6 +293,10 @@ def test_a_known_charge_through_a_joulescope(monkeypatch: pytest.MonkeyPatch) ->
     double.gap = 1
     with pytest.raises(DeviceError, match="were lost"):
         measured(Plan("joulescope", window_s=WINDOW_S, windows=3))
+    double.gone = True
+    with pytest.raises(DeviceError, match="went away, or refuses: jsdrv_publish"):
+        measured(Plan("joulescope", window_s=WINDOW_S, windows=3))
+    assert double.opened == []
     with pytest.raises(DeviceError, match="no Joulescope 'u/js220/1'"):
         measured(Plan("joulescope:u/js220/1", window_s=WINDOW_S, windows=3))
 
@@ -349,3 +356,26 @@ def test_traces_as_pictures(tmp_path: Path) -> None:
     assert (tmp_path / "t.png").read_bytes()[:4] == b"\x89PNG"
     save(sample_energy(), tmp_path / "t.svg")
     assert (tmp_path / "t.svg").read_text().count("<path") > 3 * 2  # a line and a marked window for each
+
+
+@pytest.mark.parametrize("name", ["ppk2", "lpm01a"])
+def test_a_meter_that_is_unplugged_in_the_midst(name: str) -> None:
+    """An error of the meter's, and nothing hangs."""
+    if name == "ppk2":
+        script = Script.windows(RATE_HZ, 1.0, 5.0, IDLE_S, WINDOW_S)
+        double: PtyMeter = Ppk2Double(scripts=[script])
+        plan = ppk2_plan(double)  # type: ignore[arg-type]
+    else:
+        script = Script.windows(1000, 1.0, 5.0, IDLE_S, 1.2)
+        double = PowerShieldDouble(scripts=[script])
+        plan = Plan(f"lpm01a:{double.port}", window_s=1.2, windows=3)
+    told = []
+
+    def infer(count: int) -> float:
+        told.append(count)
+        double.unplug()
+        return WINDOW_S if name == "ppk2" else 1.2
+
+    with pytest.raises(DeviceError, match="the meter went away"), open_meter(plan) as meter:
+        energy.measure(plan, meter, plan.window_s / COUNT, infer, "simulated")
+    assert told == [COUNT]

@@ -7,7 +7,7 @@ topics": s/p and s/gpi/0, each with `ctrl` to switch it and `!data` that carries
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -29,8 +29,9 @@ class Joulescope:
         self._power: list[Mapping[str, Any]] = []
         self._pin: list[Mapping[str, Any]] = []
         self.name = f"Joulescope {path}"
-        driver.publish(f"{path}/s/i/range/mode", "auto")
-        driver.publish(f"{path}/h/fs", RATE_HZ)
+        with driving(self.name):
+            driver.publish(f"{path}/s/i/range/mode", "auto")
+            driver.publish(f"{path}/h/fs", RATE_HZ)
 
     @property
     def shortest_window_s(self) -> float:
@@ -40,15 +41,17 @@ class Joulescope:
     def start(self) -> None:
         """See Meter."""
         self._power, self._pin = [], []
-        for signal, received in ((_POWER, self._on_power), (_PIN, self._on_pin)):
-            self._driver.subscribe(f"{self._path}/{signal}/!data", "pub", received)
-            self._driver.publish(f"{self._path}/{signal}/ctrl", 1)
+        with driving(self.name):
+            for signal, received in ((_POWER, self._on_power), (_PIN, self._on_pin)):
+                self._driver.subscribe(f"{self._path}/{signal}/!data", "pub", received)
+                self._driver.publish(f"{self._path}/{signal}/ctrl", 1)
 
     def stop(self) -> Trace:
         """See Meter."""
-        for signal, received in ((_POWER, self._on_power), (_PIN, self._on_pin)):
-            self._driver.publish(f"{self._path}/{signal}/ctrl", 0)
-            self._driver.unsubscribe(f"{self._path}/{signal}/!data", received)
+        with driving(self.name):
+            for signal, received in ((_POWER, self._on_power), (_PIN, self._on_pin)):
+                self._driver.publish(f"{self._path}/{signal}/ctrl", 0)
+                self._driver.unsubscribe(f"{self._path}/{signal}/!data", received)
         if not self._power or not self._pin:
             raise DeviceError("the meter sent no samples", where=self.name, next_step="unplug it and plug it in again")
         power, first, step, lost = _joined(self._power, np.float64)
@@ -65,6 +68,19 @@ class Joulescope:
 
     def _on_pin(self, topic: str, value: Mapping[str, Any]) -> None:
         self._pin.append(value)
+
+
+@contextmanager
+def driving(name: str) -> Iterator[None]:
+    """What the driver raises (RuntimeError with its code, TimeoutError) as a DeviceError: mostly an unplug."""
+    try:
+        yield
+    except (RuntimeError, OSError) as failed:
+        raise DeviceError(
+            f"the meter went away, or refuses: {failed}",
+            where=name,
+            next_step="plug it in again, close Joulescope's own application, and run it again",
+        ) from failed
 
 
 def _joined(blocks: list[Mapping[str, Any]], kind: Any) -> tuple[Any, int, int, int]:
@@ -102,8 +118,10 @@ def open_joulescope(address: str, plan: Plan) -> Iterator[Joulescope]:
                 next_step=f"name one: {', '.join(paths)}" if paths else "plug one in; on Linux, `edgeq doctor --udev`",
             )
         path = address or paths[0]
-        driver.open(path)
+        with driving(path):
+            driver.open(path)
         try:
             yield Joulescope(driver, path)
         finally:
-            driver.close(path)
+            with suppress(RuntimeError, OSError):  # it may be gone
+                driver.close(path)

@@ -7,6 +7,7 @@ joules in the millisecond before; `event 02 fal` stands where the pin fell.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 import time
@@ -20,8 +21,9 @@ import numpy as np
 
 from edgeq.errors import DeviceError, UsageError
 from edgeq.measure.energy.measurement import Plan
-from edgeq.measure.energy.meters.ppk2 import find_port
+from edgeq.measure.energy.meters.ppk2 import find_port, gone_away, plugged_in
 from edgeq.measure.energy.trace import Trace
+from edgeq.runners.port import TERMINAL_ERRORS
 
 if TYPE_CHECKING:
     from serial import Serial
@@ -110,18 +112,20 @@ class PowerShield:
         """See Meter."""
         self._data, self._failure = b"", None
         self._stop.clear()
-        begun = self._command("start")
+        with plugged_in(self._where):
+            begun = self._command("start")
         self._reader = threading.Thread(target=self._read, args=(begun,), daemon=True)
         self._reader.start()
 
     def stop(self) -> Trace:
         """See Meter."""
-        self._port.write(b"stop\r\n")
+        with plugged_in(self._where):
+            self._port.write(b"stop\r\n")
         self._stop.set()
         if self._reader is not None:
             self._reader.join()
         if self._failure is not None:
-            raise DeviceError(f"the meter went away: {self._failure}", where=self._where) from self._failure
+            raise gone_away(self._where, self._failure) from self._failure
         values, falls, broken = parse(self._data)
         if len(values) - broken < 2:
             raise DeviceError("the meter sent no values", where=self._where, next_step="unplug it and plug it in again")
@@ -132,7 +136,8 @@ class PowerShield:
 
     def close(self) -> None:
         """Give control back to the meter's own buttons; the board stays powered."""
-        self._port.write(b"stop\r\nhrc\r\n")
+        with contextlib.suppress(OSError, *TERMINAL_ERRORS):  # it may be gone
+            self._port.write(b"stop\r\nhrc\r\n")
 
     def _read(self, begun: bytes) -> None:
         """Until it is told to stop and nothing more comes; `begun` came in with the answer to `start`."""
@@ -185,7 +190,8 @@ def _open(kind: Kind, address: str, plan: Plan) -> Iterator[PowerShield]:
             f"can't open it: {failed}", where=where, next_step="`edgeq devices` says what is in the way"
         ) from failed
     try:
-        meter = PowerShield(port, kind, where, plan)
+        with plugged_in(where):
+            meter = PowerShield(port, kind, where, plan)
         try:
             yield meter
         finally:

@@ -9,6 +9,7 @@ has a resistance and five corrections, which the device tells.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 import time
@@ -23,6 +24,7 @@ import numpy.typing as npt
 from edgeq.errors import DeviceError, UsageError
 from edgeq.measure.energy.measurement import Plan
 from edgeq.measure.energy.trace import Trace
+from edgeq.runners.port import TERMINAL_ERRORS
 
 if TYPE_CHECKING:
     from serial import Serial
@@ -94,6 +96,25 @@ def decode(
     return whole, held, total - len(words)
 
 
+_FAILURES: tuple[type[Exception], ...] = (OSError, *TERMINAL_ERRORS)
+
+
+@contextmanager
+def plugged_in(where: str) -> Iterator[None]:
+    """An I/O error, pyserial's too, as the DeviceError that it is: a meter that went away."""
+    try:
+        yield
+    except _FAILURES as gone:
+        raise gone_away(where, gone) from gone
+
+
+def gone_away(where: str, failure: Exception) -> DeviceError:
+    """The error of a meter that was unplugged; a board that it supplied is off now."""
+    return DeviceError(
+        f"the meter went away: {failure}", where=where, next_step="plug it in again, check its cable, and run it again"
+    )
+
+
 class Ppk2:
     """An open PPK2."""
 
@@ -118,19 +139,21 @@ class Ppk2:
         """See Meter."""
         self._chunks, self._failure = [], None
         self._stop.clear()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._port.reset_input_buffer()
-        self._reader.start()
-        self._port.write(bytes([_AVERAGE_START]))
+        with plugged_in(self._where):
+            self._port.reset_input_buffer()
+            self._reader = threading.Thread(target=self._read, daemon=True)
+            self._reader.start()
+            self._port.write(bytes([_AVERAGE_START]))
 
     def stop(self) -> Trace:
         """See Meter."""
-        self._port.write(bytes([_AVERAGE_STOP]))
+        with plugged_in(self._where):
+            self._port.write(bytes([_AVERAGE_STOP]))
         self._stop.set()
         if self._reader is not None:
             self._reader.join()
         if self._failure is not None:
-            raise DeviceError(f"the meter went away: {self._failure}", where=self._where) from self._failure
+            raise gone_away(self._where, self._failure) from self._failure
         data = b"".join(self._chunks)
         words = np.frombuffer(data[: len(data) // 4 * 4], "<u4")
         if len(words) < 2:
@@ -195,12 +218,13 @@ def open_ppk2(address: str, plan: Plan) -> Iterator[Ppk2]:
         raise DeviceError(
             f"can't open it: {failed}", where=where, next_step="`edgeq devices` says what is in the way"
         ) from failed
-    meter: Ppk2 | None = None
     try:
-        meter = Ppk2(port, where, plan)
+        with plugged_in(where):
+            meter = Ppk2(port, where, plan)
         yield meter
     finally:
-        port.write(bytes([_AVERAGE_STOP]))
+        with contextlib.suppress(OSError, *TERMINAL_ERRORS):  # it may be gone
+            port.write(bytes([_AVERAGE_STOP]))
         port.close()
 
 
