@@ -49,10 +49,12 @@ def target_or_device_options(command: context.F) -> context.F:
         wait_option,
         click.option(
             "--device",
+            "--probe",
             "devices",
             multiple=True,
             metavar="NAME",
-            help="A device of your device file (see `edgeq devices`); several times for several at once.",
+            help="A device of your device file (see `edgeq devices`), or a virtual board that stays, such as "
+            "virtual:nrf52840dk; several times for several at once.",
         ),
         context.targets_dir_option,
         _optional_target_option,
@@ -97,9 +99,13 @@ def named(given: Sequence[str], *, ids: bool) -> list[Named]:
         UsageError: no device has that name.
     """
     from edgeq.runners.names import Named
+    from edgeq.simulator import kept
 
     names = context.device_names()
-    found = [names.find(name) or (Named(name, probe=name) if ids else None) for name in given]
+    found = [
+        names.find(name) or (Named(name, probe=context.board_called(name)) if ids or kept.is_address(name) else None)
+        for name in given
+    ]
     unknown = [name for name, device in zip(given, found, strict=True) if device is None]
     if unknown:
         raise UsageError(
@@ -111,6 +117,13 @@ def named(given: Sequence[str], *, ids: bool) -> list[Named]:
     return [device for device in found if device is not None]
 
 
+def virtual_target(name: str) -> str:
+    """The target that a virtual board's name says; "" for any other name."""
+    from edgeq.simulator import kept
+
+    return kept.parse(name).target if kept.is_address(name) else ""
+
+
 def target_of(given: str, device: Named | None) -> Target:
     """The target of a device: what its entry says, or --target.
 
@@ -118,6 +131,8 @@ def target_of(given: str, device: Named | None) -> Target:
         UsageError: neither, or two different ones.
     """
     said = device.target if device else ""
+    if device is not None and not said:
+        said = virtual_target(device.flash_id)
     if given and said and Path(given).stem != Path(said).stem:
         raise UsageError(
             f"'{device.name if device else ''}' is a {said}, not a {given}", next_step="leave --target out"

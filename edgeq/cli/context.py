@@ -7,7 +7,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -104,17 +104,37 @@ def names_file() -> Path:
     return (Path(home) if home else Path.home() / ".config") / "edgeq" / "devices.toml"
 
 
+def boards_folder() -> Path:
+    """Where virtual boards are kept that are kept nowhere else: the user's state."""
+    from edgeq.resources import default_state
+
+    home = os.environ.get("XDG_STATE_HOME", "")
+    return (Path(home) / "edgeq" if home else default_state()) / "boards"
+
+
+def board_called(given: str) -> str:
+    """A virtual board's name with the folder that it is kept in; anything else as it is.
+
+    Raises:
+        UsageError: it names no virtual board.
+    """
+    from edgeq.simulator import kept
+
+    return str(kept.parse(given, boards_folder())) if kept.is_address(given) else given
+
+
 def device_names() -> Names:
     """The names of devices in that file."""
-    from edgeq.runners.names import read
+    from edgeq.runners.names import Names, read
 
-    return read(names_file())
+    found = read(names_file()).device
+    return Names(tuple(replace(d, port=board_called(d.port), probe=board_called(d.probe)) for d in found))
 
 
 def device_called(given: str) -> str:
     """What `--device` means: the serial number of a device that has a name of one's own, else what was given."""
     named = device_names().find(given) if given else None
-    return named.flash_id if named else given
+    return named.flash_id if named else board_called(given)
 
 
 def port_called(given: str) -> str:
@@ -124,11 +144,15 @@ def port_called(given: str) -> str:
         PortError: that device has no port here.
         UsageError: it has to be acquired first, or has no port at all.
     """
+    from edgeq.simulator import kept
+
     named = device_names().find(given) if given else None
     if named is None:
-        return given
+        return board_called(given)
     if named.port:
         return named.port
+    if kept.is_address(named.probe):
+        return named.probe
     if not named.serial_number:
         raise UsageError(
             f"'{given}' ({named.address}) has no port of its own", next_step=f"profile and flash take --device {given}"
@@ -290,7 +314,13 @@ def data_source(data: str | None, preprocess: str) -> Any:
     return PreparedFiles(data, preprocess)
 
 
-device_option = click.option("--device", default="", metavar="ID", help="Which one, when several are there.")
+device_option = click.option(
+    "--device",
+    "--probe",
+    default="",
+    metavar="ID",
+    help="Which one, when several are there; or a virtual board that stays, such as virtual:nrf52840dk.",
+)
 
 
 def flash_options(command: F) -> F:

@@ -21,9 +21,10 @@ _LOOK_EVERY_S = 1.0
 @click.group("devices", invoke_without_command=True)
 @context.targets_dir_option
 @click.option("--watch", is_flag=True, help="Go on, and tell what comes and goes; with --json, one object a change.")
+@click.option("--virtual", is_flag=True, help="Virtual boards that stay, too (`flash --probe virtual:NAME` makes one).")
 @context.common
 @click.pass_context
-def command(ctx: click.Context, watch: bool, as_json: bool, quiet: bool) -> int:
+def command(ctx: click.Context, watch: bool, virtual: bool, as_json: bool, quiet: bool) -> int:
     """Tell what is plugged in, which target it is, how it can be flashed, and what is in the way.
 
     Then the devices of your device file, whether something answers there, and who uses them. Exits with 1 when nothing
@@ -33,6 +34,7 @@ def command(ctx: click.Context, watch: bool, as_json: bool, quiet: bool) -> int:
     Examples:
       edgeq devices
       edgeq devices --watch
+      edgeq devices --virtual
       edgeq devices name bench-3 0672FF555185754867113245 --target nucleo-l4r5zi
       edgeq flash build/ --target nucleo-l4r5zi --device bench-3
     """
@@ -40,16 +42,18 @@ def command(ctx: click.Context, watch: bool, as_json: bool, quiet: bool) -> int:
         return 0
     from edgeq.report.devices import devices_json, devices_text
     from edgeq.runners.reachable import entries
+    from edgeq.simulator.kept import boards
 
     found, names = _look()
     if watch:
         _watch(as_json, {a.where: a for a in found})
     known = entries(names.device, found, locks_folder(), context.cache_folder()) if names.device else ()
+    kept = boards(context.boards_folder()) if virtual else None
     context.output("devices", as_json, quiet).show(
-        lambda width, color: devices_text(found, names, known, width=width, color=color),
-        lambda: devices_json(found, names, known),
+        lambda width, color: devices_text(found, names, known, kept, width=width, color=color),
+        lambda: devices_json(found, names, known, kept),
     )
-    return 0 if found or any(entry.reachable for entry in known) else 1
+    return 0 if found or kept or any(entry.reachable for entry in known) else 1
 
 
 @command.command("name")

@@ -37,6 +37,7 @@ def command(
 
     Takes the first of the target's roads on which a board is found. What can be read back is compared. Then the board
     is asked which build it runs, where IMAGE is a build of edgeq's. With several --device all are flashed at once.
+    A virtual board that stays is flashed by pyOCD, as a real one is; docs/flashing.md tells what can be wrong with it.
 
     \b
     Examples:
@@ -44,6 +45,7 @@ def command(
       edgeq flash build/ --target nucleo-g0b1re --runner stm32-uart --device /dev/ttyUSB0
       edgeq flash build/ --device bench-3 --device bench-4 --wait 60
       edgeq flash build/ --target nucleo-l4r5zi --runner pyocd --pack Keil.STM32L4xx_DFP.2.6.1.pack
+      edgeq flash build/ --probe virtual:nrf52840dk
     """
     from edgeq import pipeline
     from edgeq.pipeline.bench import reach

@@ -6,6 +6,7 @@ import select
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from edgeq.events import silent
 
 if TYPE_CHECKING:
     from edgeq.measure.monitor import Heard, Monitor
+    from edgeq.runners.virtual import VirtualBoardProcess
 
 _FOR_EVER_S = 1e9
 
@@ -52,18 +54,22 @@ def command(
 ) -> int:
     """Show what a board says at PORT, and send it the lines that are typed. Ctrl-C ends it.
 
-    PORT is a serial port, a pyserial URL, or a name given with `edgeq devices name`. The port is taken exclusively, and
-    the board isn't reset by opening it, unless --reset asks for it. Exits with 1 when --until was not heard.
+    PORT is a serial port, a pyserial URL, a name given with `edgeq devices name`, or a virtual board that stays. The
+    port is taken exclusively, and the board isn't reset by opening it, unless --reset asks for it. Exits with 1 when
+    --until was not heard.
 
     \b
     Examples:
       edgeq monitor /dev/ttyACM0
       edgeq monitor bench-3 --timestamps --reconnect
+      edgeq monitor virtual:nrf52840dk --send 'name%' --until m-ready
       edgeq monitor socket://127.0.0.1:3333 --send 'name%' --until m-ready --seconds 5
     """
     from edgeq.files import require_writable, write_whole
     from edgeq.measure.monitor import Monitor
     from edgeq.runners.locks import key_of_port
+    from edgeq.runners.virtual import kept_board
+    from edgeq.simulator import kept
 
     if log is not None:
         require_writable(log)
@@ -72,6 +78,7 @@ def command(
     if as_json and not until and seconds is None:
         raise UsageError("--json needs an end", next_step="add --until TEXT or --seconds N")
     out = context.output("monitor", as_json, quiet)
+    target = target or bench.virtual_target(context.port_called(port) if port != "auto" else "")
     board = context.load_target(target) if target else None
     speed = baud or (board.board.console.baud if board else 115_200)
 
@@ -87,14 +94,20 @@ def command(
     def ours() -> str:
         name = name_of()
         claim([key_of_port(name)])  # the port alone: the probe behind it may flash meanwhile
+        if kept.is_address(name) and board is not None:
+            if not running:
+                running.append(stack.enter_context(kept_board(name, board, command="edgeq monitor")))
+            return running[0].port
         return name
 
     heard: list[Heard] = []
+    running: list[VirtualBoardProcess] = []
     found = threading.Event()
     end = time.monotonic() + (seconds or _FOR_EVER_S)
     try:
         with (
             bench.claims(wait_s, silent) as claim,
+            ExitStack() as stack,
             Monitor(ours, speed, reconnect_s=_FOR_EVER_S if reconnect else 0.0, reset=reset) as monitor,
         ):
             for text in send:

@@ -90,6 +90,7 @@ def command(
     Examples:
       edgeq profile model.tflite --target nucleo-l4r5zi --sim
       edgeq profile model.tflite --target nucleo-l4r5zi --port /dev/ttyACM0 --data test.npz --samples 50
+      edgeq profile model.tflite --port virtual:nrf52840dk
       edgeq profile model_nested.tflite --target nucleo-l4r5zi --sim --precision all
       edgeq profile model.tflite --target raspberry-pi-4b --host pi@raspberrypi.local --engine litert-xnnpack
       edgeq profile model.tflite --device bench-3 --device bench-4 --device pi-5 --wait 600
@@ -103,6 +104,7 @@ def command(
     from edgeq.report.nested import precisions_text
     from edgeq.report.profile import profile_text
     from edgeq.runners.locks import keys_of_meter
+    from edgeq.runners.names import Named
 
     if output is not None:
         require_writable(output)
@@ -130,7 +132,8 @@ def command(
         )
     with ExitStack() as stack:
         listener = stack.enter_context(out.teller())
-        board = bench.target_of(target, chosen[0] if chosen else None)
+        said = bench.virtual_target(port)
+        board = bench.target_of(target, chosen[0] if chosen else Named(port, target=said) if said else None)
         if chosen:
             way = stack.enter_context(
                 reach(chosen[0], bench.rules(wait_s), console=board.kind == "microcontroller", listener=listener)

@@ -38,6 +38,7 @@ from edgeq.pipeline.training import prune as prune
 from edgeq.pipeline.training import qat as qat
 from edgeq.pipeline.training import remove_dead_channels as remove_dead_channels
 from edgeq.pipeline.training import sparsity as sparsity
+from edgeq.simulator import kept
 from edgeq.target import Target
 
 if TYPE_CHECKING:
@@ -347,6 +348,24 @@ def flash(
 
 
 @contextmanager
+def _virtual(
+    built: Firmware | Path | None, board: Target, port: str, wait_states: int | None = None
+) -> Iterator[VirtualBoardProcess]:
+    """A virtual board: that of the port, with what is in its flash; without a port a new one, with this firmware."""
+    if not port:
+        assert built is not None
+        with simulate(built, board, wait_states=wait_states) as running:
+            yield running
+        return
+    from edgeq.runners.image import elf_of
+    from edgeq.runners.virtual import kept_board
+
+    elf = b"" if built is None else elf_of(built)
+    with kept_board(port, board, elf=elf, wait_states=wait_states) as running:
+        yield running
+
+
+@contextmanager
 def simulate(
     image: str | Path | Image | Firmware,
     target: TargetLike,
@@ -394,7 +413,8 @@ def profile(
     """Run a model on a device and compare, time and size it; see `edgeq.measure.profile`.
 
     Args:
-        port: where the device is; "auto" finds it by the target's USB ids.
+        port: where the device is; "auto" finds it by the target's USB ids; `virtual:TARGET` starts a virtual board that
+            stays with what is in its flash (see `edgeq.simulator.kept`).
         sim: build the firmware and run it on a virtual board instead.
         hardware: what is behind the port, where that can't be seen: True, a real board (socat, ser2net), whose
             figures are called measured; False, a simulator. A remote port needs it; see `edgeq.measure.origin`.
@@ -414,10 +434,11 @@ def profile(
     """
     if bool(port) == sim:
         raise UsageError("needs a device: either a port or a virtual board", next_step="give --port PORT or --sim")
-    _check_claim(sim, hardware)
-    if wait_states is not None and not sim:
+    stays = kept.is_address(port)
+    _check_claim(sim or stays, hardware)
+    if wait_states is not None and not (sim or stays):
         raise UsageError("only a virtual board's wait states can be chosen", next_step="add --sim")
-    if meter is not None and sim:
+    if meter is not None and (sim or stays):
         raise UsageError(
             "a virtual board draws no current that a meter could see",
             next_step="leave --meter out: its energy is estimated; or give --port",
@@ -430,9 +451,11 @@ def profile(
     board.require_firmware("profile")
     if sim:
         _require_virtual_board(board)
-    if sim:
-        built = firmware if firmware is not None else build(read, board, cache=cache, listener=listener)
-        with simulate(built, board, wait_states=wait_states) as running:
+    if sim or stays:
+        built = firmware
+        if sim and built is None:
+            built = build(read, board, cache=cache, listener=listener)
+        with _virtual(built, board, port, wait_states) as running:
             title = f"virtual {board.board.title}" + ("" if wait_states is None else f", {wait_states} wait states")
             setting = _Setting(running.port, "simulated", title, running)
             return _measure(setting, read, board, built, (data, samples, runs, seed, precision), trace, listener)
@@ -480,8 +503,10 @@ def deploy(
     """
     from edgeq.check import DoesNotFit, after_build
 
-    _check_claim(sim, hardware)
-    if port not in ("", "auto") and not sim:
+    if kept.is_address(device) and not port:
+        port = device
+    _check_claim(sim or kept.is_address(port), hardware)
+    if port not in ("", "auto") and not (sim or kept.is_address(port)):
         from edgeq.measure.origin import provenance
 
         provenance(port, hardware)  # a port that profile would refuse is refused before anything is written
@@ -542,7 +567,7 @@ def _check_claim(sim: bool, hardware: bool | None) -> None:
     if sim and hardware is not None:
         raise UsageError(
             "a virtual board's figures are simulated, whatever is said of them",
-            next_step="leave --hardware and --simulated out, or give --port instead of --sim",
+            next_step="leave --hardware and --simulated out, or give the --port of a real board",
         )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeq.errors import UsageError
 from edgeq.events import Listener, silent
+from edgeq.simulator import kept
 
 if TYPE_CHECKING:
     from edgeq.graph import Graph
@@ -139,10 +140,12 @@ def _engine(
     read = pipeline.Model(file, graph, graph.source)
     manifest = pipeline.generate(read, board).manifest
     baud = board.board.console.baud
-    if sim:
-        pipeline._check_claim(sim, hardware)
-        built = firmware if firmware is not None else pipeline.build(read, board, cache=cache, listener=listener)
-        with pipeline.simulate(built, board) as running:
+    if sim or kept.is_address(port):
+        pipeline._check_claim(True, hardware)
+        built = firmware
+        if sim and built is None:
+            built = pipeline.build(read, board, cache=cache, listener=listener)
+        with pipeline._virtual(built, board, port) as running:
             title = f"virtual {board.board.title}"
             with accuracy.Device(running.port, baud, "simulated", title, (file, graph), manifest, board) as device:
                 yield device

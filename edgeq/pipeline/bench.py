@@ -19,6 +19,7 @@ from edgeq.runners.contract import Device
 from edgeq.runners.locks import Claims
 from edgeq.runners.names import COORDINATOR, Named
 from edgeq.runners.ports import SerialPort
+from edgeq.simulator import kept
 
 T = TypeVar("T")
 
@@ -156,9 +157,10 @@ def reach(device: Named, rules: Rules, *, console: bool = True, listener: Listen
             yield Way(host=device.host, adb=device.adb, claim=claim)
         elif device.port or not device.serial_number:
             sim = device.runner == "virtual" and not device.port
-            if device.port:
-                claim(keys_of_port(device.port))
-            yield Way(port=device.port, device="" if sim else device.flash_id, sim=sim, claim=claim)
+            port = device.port or (device.probe if kept.is_address(device.probe) else "")
+            if port:
+                claim(keys_of_port(port))
+            yield Way(port=port, device="" if sim else device.flash_id, sim=sim, claim=claim)
         else:
             port = port_of(device.serial_number, device.name) if console else ""
             if port:

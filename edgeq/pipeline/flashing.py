@@ -34,6 +34,7 @@ def greeted(
     """
     from edgeq.measure.hello import greet
     from edgeq.runners import locks, ports
+    from edgeq.simulator import kept
 
     if manifest is None:
         told = "the board was not asked what it runs: no edgeq.json of a build lies beside the image"
@@ -41,6 +42,9 @@ def greeted(
             raise UsageError(told, next_step="give the folder that `edgeq build -o` wrote")
         return replace(result, notices=(*result.notices, told))
     listener(Progress("flash", result.size_bytes, result.size_bytes, "bytes", "waiting for its answer"))
+    board_name = port if kept.is_address(port) else result.device.id
+    if kept.is_address(board_name) and port in ("", "auto", board_name):
+        return _virtual(result, board, manifest, board_name)
     try:
         if port in ("", "auto"):
             port = ports.console_of_flashed(board, result.device, 15.0 if required else 5.0).device
@@ -52,3 +56,16 @@ def greeted(
             raise
         return replace(result, notices=(*result.notices, f"the board was not asked what it runs: {absent.what}"))
     return replace(result, answer=str(greeting))
+
+
+def _virtual(result: FlashResult, board: Target, manifest: Manifest, name: str) -> FlashResult:
+    """The same for a virtual board that stays: it is switched on for that."""
+    from edgeq.measure.hello import greet
+    from edgeq.runners.virtual import kept_board
+    from edgeq.simulator import kept
+
+    with kept_board(name, board, command="edgeq flash") as running:
+        greeting = replace(greet(running.port, board.board.console.baud, manifest), port=f"{kept.PREFIX}{board.name}")
+    folder = kept.parse(name).folder
+    stays = f"a virtual board: its flash stays in {folder}, and `edgeq profile --port` and `edgeq monitor` start it"
+    return replace(result, answer=str(greeting), notices=(*result.notices, stays))

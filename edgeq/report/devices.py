@@ -11,6 +11,7 @@ from edgeq.report.render import listing, to_text, verdict
 from edgeq.runners.attached import Attached, Obstacle
 from edgeq.runners.names import Named, Names
 from edgeq.runners.reachable import Entry
+from edgeq.simulator.kept import KeptBoard
 
 _NOTHING = (
     "no board, probe, bootloader or phone is plugged in. If one is: try another cable (many only charge), another "
@@ -20,13 +21,19 @@ _MANY = 3
 
 
 def devices_text(
-    found: Sequence[Attached], names: Names, entries: Sequence[Entry], *, width: int = 100, color: bool = False
+    found: Sequence[Attached],
+    names: Names,
+    entries: Sequence[Entry],
+    virtual: Sequence[KeptBoard] | None = None,
+    *,
+    width: int = 100,
+    color: bool = False,
 ) -> str:
-    """The report of `edgeq devices`."""
+    """The report of `edgeq devices`; virtual: the boards that are kept, None where nobody asks for them."""
     absent = absent_names(found, names)
     if not found:
         nothing = verdict(False, _NOTHING)
-        return to_text(nothing, *_absent(absent), *_entries(entries), width=width, color=color)
+        return to_text(nothing, *_absent(absent), *_entries(entries), *_kept(virtual), width=width, color=color)
     rows: list[Sequence[RenderableType]] = [
         (a.name or "–", a.title, _where(a), _targets(a), ", ".join(a.runners) or "–", a.serial_number or "–")
         for a in found
@@ -44,17 +51,21 @@ def devices_text(
         *obstacles,
         *_absent(absent),
         *_entries(entries),
+        *_kept(virtual),
         width=width,
         color=color,
     )
 
 
-def devices_json(found: Sequence[Attached], names: Names, entries: Sequence[Entry]) -> dict[str, object]:
+def devices_json(
+    found: Sequence[Attached], names: Names, entries: Sequence[Entry], virtual: Sequence[KeptBoard] | None = None
+) -> dict[str, object]:
     """The body of `devices --json`."""
     return {
         "devices": [a.to_json() for a in found],
         "absent": [{"name": n.name, "serial_number": n.serial_number} for n in absent_names(found, names)],
         "entries": [entry.to_json() for entry in entries],
+        **({} if virtual is None else {"virtual": [board.to_json() for board in virtual]}),
     }
 
 
@@ -104,6 +115,24 @@ def _entries(entries: Sequence[Entry]) -> list[RenderableType]:
     ]
     columns = [("entry", False), ("target", False), ("address", False), ("reachable", False), ("", False)]
     return [Text(""), listing(columns, rows, elastic=("address", ""))]
+
+
+def _kept(boards: Sequence[KeptBoard] | None) -> list[RenderableType]:
+    if boards is None:
+        return []
+    if not boards:
+        return [
+            Text("no virtual board is kept; `edgeq flash build/ --probe virtual:nrf52840dk` makes one", style="dim")
+        ]
+    rows: list[Sequence[RenderableType]] = [
+        (
+            f"virtual:{b.target}",
+            (b.damage and Text(b.damage, style="red")) or f"{b.programmed_bytes:,} B programmed",
+            str(b.folder),
+        )
+        for b in boards
+    ]
+    return [Text(""), listing([("virtual board", False), ("flash", False), ("kept in", False)], rows)]
 
 
 def _absent(names: Sequence[Named]) -> list[RenderableType]:

@@ -26,6 +26,7 @@ from edgeq.events import Listener, Progress, silent
 from edgeq.runners.contract import Device
 from edgeq.runners.names import COORDINATOR, Named
 from edgeq.runners.usb import bare_number
+from edgeq.simulator import kept
 
 Claim = Callable[[Sequence[str]], None]
 """Takes the locks of these keys until the run ends; see `Claims`."""
@@ -56,12 +57,16 @@ class Holder:
 
 
 def key_of_port(port: str) -> str:
-    """The key of a serial port: its real path, with this machine's name, or a URL as it is."""
+    """The key of a serial port: its real path, with this machine's name, or a URL as it is; a virtual board's own."""
+    if kept.is_address(port):
+        return kept.parse(port).key
     return port if "://" in port else f"{socket.gethostname()}:{os.path.realpath(port)}"
 
 
 def key_of_usb(number: str) -> str:
-    """The key of a device on USB, by its serial number."""
+    """The key of a device on USB, by its serial number; of a virtual board, its own."""
+    if kept.is_address(number):
+        return kept.parse(number).key
     return f"usb:{bare_number(number)}"
 
 

@@ -244,6 +244,8 @@ def _program(session: Any, image: Image, listener: Listener) -> None:
     from pyocd.flash.loader import MemoryLoader
 
     total = len(image.data)
+    # pyOCD connects to whatever runs there; its clocks, wait states and interrupts needn't suit the flash algorithm.
+    session.target.reset_and_halt()
 
     def advance(fraction: float) -> None:
         listener(Progress("flash", fraction * total, total, "bytes", "programming"))

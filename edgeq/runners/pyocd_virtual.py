@@ -13,13 +13,14 @@ from typing import Any
 from pyocd.core import exceptions
 from pyocd.probe.debug_probe import DebugProbe
 
+from edgeq.errors import DeviceError
 from edgeq.events import Listener
 from edgeq.runners import locks
 from edgeq.simulator import kept
 from edgeq.simulator.board import VirtualBoard
 from edgeq.simulator.debug_port import DebugWire, WireError
 from edgeq.simulator.kept import Address
-from edgeq.target import Target
+from edgeq.target import DebugPort, Target
 
 
 @contextmanager
@@ -33,24 +34,39 @@ def virtual_probe(name: str, target: Target, listener: Listener) -> Iterator[Vir
     """
     address = kept.parse(name)
     kept.require_probe(target)
+    kept.require_folder(address)
     with locks.hold(address.folder, [address.key], "edgeq flash"):
         board = VirtualBoard(
             target, None, listener=listener, kept=kept.files_of(address, target, make=True), defects=address.defects
         )
+        debugger = board.debugger()
         try:
-            yield VirtualProbe(address, target, board)
+            yield VirtualProbe(address, target, DebugWire(_debug_port(target), debugger))
+        except DeviceError as failed:
+            fault = debugger.board.debug.locked_up
+            if fault is None:
+                raise
+            raise DeviceError(
+                f"{failed.what}; the virtual board's core has locked up: {fault.what}",
+                where=failed.where,
+                next_step=failed.next_step,
+                **failed.facts,
+            ) from failed
         finally:
             board.close()
+
+
+def _debug_port(target: Target) -> DebugPort:
+    assert target.soc.debug_port is not None  # kept.require_probe
+    return target.soc.debug_port
 
 
 class VirtualProbe(DebugProbe):  # type: ignore[misc]
     """A probe that talks SWD, at any speed."""
 
-    def __init__(self, address: Address, target: Target, board: VirtualBoard) -> None:
+    def __init__(self, address: Address, target: Target, wire: DebugWire) -> None:
         super().__init__()
-        assert target.soc.debug_port is not None
-        self._address, self._target = address, target
-        self._wire = DebugWire(target.soc.debug_port, board.debugger())
+        self._address, self._target, self._wire = address, target, wire
         if address.locked:
             self._wire.lock()
         self._open = False

@@ -15,6 +15,7 @@ from edgeq.runners import locks
 from edgeq.runners.attached import Attached, adb_devices
 from edgeq.runners.names import COORDINATOR, Named
 from edgeq.runners.usb import bare_number
+from edgeq.simulator import kept
 
 _CONNECT_S = 2.0
 _SSH_PORT = 22
@@ -79,6 +80,10 @@ def _look(device: Named, plugged: set[str], phones: Mapping[str, str], cache: Pa
     if device.adb:
         state = phones.get(device.adb, "")
         return state == "device", f"adb says '{state}'" if state else "no adb server has it"
+    board = next((name for name in (device.port, device.probe) if kept.is_address(name)), "")
+    if board:
+        folder = kept.parse(board).folder
+        return (True, "a virtual board that stays") if kept.is_there(folder) else (False, "not flashed yet")
     if "://" in device.port:
         return _url(device.port)
     if device.port:

@@ -11,9 +11,10 @@ from edgeq.runners import ports
 from edgeq.runners.contract import Device, FlashOptions, FlashResult, Runner
 from edgeq.runners.image import Image, check_image
 from edgeq.runners.usb import bare_number
+from edgeq.simulator import kept
 from edgeq.target import Target
 
-VIRTUAL = "virtual"
+VIRTUAL, PROBE = "virtual", "pyocd"
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ def choose(target: Target, *, runner: str = "", device: str = "", options: Flash
         DeviceError: no device; what was looked for and where is listed.
     """
     options = _with_port(options or FlashOptions(), device)
+    if kept.is_address(device):
+        return _virtual(target, runner, device, options)
     if runner and runner not in target.board.runners:
         # An unknown name is told apart from one that doesn't suit the target.
         runner_named(runner)
@@ -112,6 +115,19 @@ def _matching(found: list[Device], wanted: str) -> list[Device]:
     bare = bare_number(wanted)
     called = [(d, {bare_number(d.id), bare_number(d.serial_number)}) for d in found]
     return [d for d, names in called if bare in names] or [d for d, names in called if any(bare in n for n in names)]
+
+
+def _virtual(target: Target, runner: str, name: str, options: FlashOptions) -> Choice:
+    """A virtual board that was named: there is one way to it."""
+    if runner not in ("", PROBE):
+        raise UsageError(
+            f"a virtual board is flashed through a debug probe, not by '{runner}'",
+            where=name,
+            next_step=f"leave --runner out, or say --runner {PROBE}; --sim makes a board for one command",
+        )
+    found = runner_named(PROBE)
+    (device,) = found.find(target, replace(options, virtual=name))
+    return Choice(found, device)
 
 
 def _with_port(options: FlashOptions, device: str) -> FlashOptions:

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, Queue
@@ -25,8 +25,10 @@ from edgeq import process, registry, resources
 from edgeq import target as targets
 from edgeq.errors import DeviceError, ToolError, UnsupportedError
 from edgeq.events import Listener, Progress
+from edgeq.runners import locks
 from edgeq.runners.contract import Capabilities, Device, FlashOptions, FlashResult
-from edgeq.runners.image import Image
+from edgeq.runners.image import ERASED, Image
+from edgeq.simulator import kept
 from edgeq.target import Target
 
 # Seconds until a new process must have told its port: imports, and once per machine a compiler run.
@@ -160,11 +162,53 @@ def virtual_board(
             f"a virtual board is programmed from {target.image_base:#010x} on, the image starts at {image.base:#010x}"
         )
     with tempfile.TemporaryDirectory(prefix="edgeq-board-") as name:
+        firmware = Path(name) / "firmware.bin"
+        firmware.write_bytes(image.data)
+        with _started([firmware], target, elf, socket=socket, wait_states=wait_states) as board:
+            yield board
+
+
+@contextlib.contextmanager
+def kept_board(
+    name: str, target: Target, *, elf: bytes = b"", wait_states: int | None = None, command: str = "edgeq"
+) -> Iterator[VirtualBoardProcess]:
+    """Start a virtual board that stays (see `edgeq.simulator.kept`) with what is in its flash; the same otherwise.
+
+    Args:
+        command: what others are told who want the board meanwhile.
+
+    Raises:
+        DeviceError: there is no such board, or its flash is erased.
+        InputFileError: its folder is damaged.
+        PortError: another process has it.
+    """
+    require_virtual_board(target)
+    registry.require(registry.RUNNERS["virtual"], "a virtual board")
+    address = kept.parse(name)
+    files = kept.files_of(address, target)
+    kept.require_folder(address)
+    with locks.hold(address.folder, [address.key], command):
+        code = target.region_for("code")
+        memory = next(m for m in target.soc.memory if m.base <= code.base < m.base + m.size_bytes)
+        with files[memory.name].open("rb") as stream:
+            stream.seek(code.base - memory.base)
+            if set(stream.read(8)) == {ERASED}:
+                raise DeviceError(
+                    "the virtual board's flash is erased: there is nothing to start",
+                    where=str(address),
+                    next_step=f"flash it: `edgeq flash build/ --probe {address.key}`",
+                )
+        with _started(["--kept", str(address)], target, elf, wait_states=wait_states) as board:
+            yield board
+
+
+@contextlib.contextmanager
+def _started(
+    what: Sequence[str | Path], target: Target, elf: bytes, *, socket: bool = False, wait_states: int | None = None
+) -> Iterator[VirtualBoardProcess]:
+    with tempfile.TemporaryDirectory(prefix="edgeq-board-") as name:
         folder = Path(name)
-        (folder / "firmware.bin").write_bytes(image.data)
-        argv: list[str | Path] = [
-            sys.executable, "-m", "edgeq.simulator", folder / "firmware.bin", "--target", target.name,
-        ]  # fmt: skip
+        argv: list[str | Path] = [sys.executable, "-m", "edgeq.simulator", *what, "--target", target.name]
         if elf:
             (folder / "firmware.elf").write_bytes(elf)
             argv += ["--elf", folder / "firmware.elf"]

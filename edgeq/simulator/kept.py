@@ -11,6 +11,7 @@ is killed leaves a board that was unplugged.
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,6 +137,24 @@ def require_probe(target: Target) -> None:
     )
 
 
+def require_folder(address: Address) -> None:
+    """Make the folder of a board, where it isn't there.
+
+    Raises:
+        UsageError: it can't be written.
+    """
+    try:
+        address.folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=address.folder):
+            pass
+    except OSError as failed:
+        raise UsageError(
+            f"a virtual board can't be kept there: {failed.strerror or failed}",
+            where=str(address.folder),
+            next_step=f"name another folder: {PREFIX}{address.target}@FOLDER",
+        ) from failed
+
+
 def files_of(address: Address, target: Target, *, make: bool = False) -> Mapping[str, Path]:
     """The files of a board's flash memories, by the memories' names.
 
@@ -151,8 +170,7 @@ def files_of(address: Address, target: Target, *, make: bool = False) -> Mapping
         raise UsageError(f"is no {target.name}", where=str(address), next_step=f"name virtual:{target.name}")
     memories = _memories(target)
     files = {m.name: address.folder / f"{m.name}.bin" for m in memories}
-    description = address.folder / _BOARD
-    if not description.exists():
+    if not is_there(address.folder):
         others = [p.name for p in _content(address.folder) if p not in files.values() and p.suffix != ".lock"]
         if others:
             raise InputFileError(
@@ -164,12 +182,12 @@ def files_of(address: Address, target: Target, *, make: bool = False) -> Mapping
             raise DeviceError(
                 f"there is no virtual {target.board.title} yet",
                 where=str(address.folder),
-                next_step=f"flash it: `edgeq flash build/ --probe {PREFIX}{address.target}`",
+                next_step=f"flash it: `edgeq flash build/ --probe {address.key}`",
                 folder=str(address.folder),
             )
         for memory in memories:
             write_whole(files[memory.name], _ERASED * _room(memory))
-        write_whole(description, json.dumps({"format": _FORMAT, "target": target.name}) + "\n")
+        write_whole(address.folder / _BOARD, json.dumps({"format": _FORMAT, "target": target.name}) + "\n")
         return files
     _check(address.folder, target.name)
     for memory in memories:
@@ -177,10 +195,15 @@ def files_of(address: Address, target: Target, *, make: bool = False) -> Mapping
     return files
 
 
+def is_there(folder: Path) -> bool:
+    """Whether a board is kept in a folder."""
+    return (folder / _BOARD).is_file()
+
+
 def boards(home: Path | None = None) -> tuple[KeptBoard, ...]:
     """All that are kept in the usual place, by name."""
     folders = sorted(_content(home or resources.default_state() / "boards"))
-    return tuple(_look(folder) for folder in folders if (folder / _BOARD).is_file())
+    return tuple(_look(folder) for folder in folders if is_there(folder))
 
 
 def _look(folder: Path) -> KeptBoard:
