@@ -127,7 +127,7 @@ def _kept(boards: Sequence[KeptBoard] | None) -> list[RenderableType]:
     rows: list[Sequence[RenderableType]] = [
         (
             f"virtual:{b.target}",
-            (b.damage and Text(b.damage, style="red")) or f"{b.programmed_bytes:,} B programmed",
+            Text(b.damage, style="red") if b.damage else f"{b.programmed_bytes:,} B programmed",
             str(b.folder),
         )
         for b in boards

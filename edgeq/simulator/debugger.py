@@ -132,7 +132,7 @@ class Debugger:
         debug = self.board.debug
         if not debug.halted and not debug.held and debug.locked_up is None:
             self._run(_LOOK_CYCLES)
-        value = debug.status(self.board.processor.asleep)
+        value = debug.status(self.board.processor.sleeping)
         debug.was_reset = debug.retired = False
         return value
 

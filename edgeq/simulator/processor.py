@@ -49,6 +49,7 @@ class Processor:
         self._event = False  # the event register of WFE and SEV
         self._first: FaultFacts | None = None
         self.asleep = False
+        self._looping = False  # what it is asleep in is a branch to itself
         self.reset_wanted = False
 
     def reset(self, vectors: int) -> None:
@@ -60,7 +61,7 @@ class Processor:
         self._engine.break_sequence()
         self._private.words[private_bus.VTOR] = vectors
         self._first = None
-        self._event = self.asleep = self.reset_wanted = False
+        self._event = self.asleep = self._looping = self.reset_wanted = False
         stack, entry = (int.from_bytes(self._engine.uc.mem_read(vectors + i, 4), "little") for i in (0, 4))
         self._exceptions.reset(stack)
         self._pc = entry & ~1
@@ -80,6 +81,11 @@ class Processor:
     def pc(self, address: int) -> None:
         self._pc = address
         self._engine.break_sequence()
+
+    @property
+    def sleeping(self) -> bool:
+        """Whether it sleeps by WFI or WFE, and doesn't wait in a loop."""
+        return self.asleep and not self._looping
 
     @property
     def halted(self) -> bool:
@@ -106,8 +112,8 @@ class Processor:
                 device.advance(now, self.asleep)
             if self._take_exception():
                 self.asleep = False
-            elif self.asleep and self._nvic.waiting():
-                self.asleep = False  # WFI ends though the interrupt is masked
+            elif self.sleeping and self._nvic.waiting():
+                self.asleep = False  # WFI ends though the interrupt is masked; a loop doesn't
             if self.asleep or now >= end:
                 return
             state.deadline = earliest(self._bus, self._private, end)
@@ -214,11 +220,12 @@ class Processor:
     def _sleep(self) -> None:
         if self._nvic.active and n.HARD_FAULT in self._nvic.active and self._first:
             raise BoardFault(self._first, "the fault handler went to sleep")
-        self.asleep = True
+        self.asleep, self._looping = True, False
         self._engine.break_sequence()
 
     def _loop_forever(self) -> None:
         """A branch to itself: waiting for an interrupt or a debugger if one can come, else the end."""
+        self._looping = True
         if self._debug.enabled:
             self.asleep = True
             return
@@ -260,7 +267,7 @@ class Processor:
         else:
             hint = int.from_bytes(self._code(self._pc - 2, 2), "little")
             if hint in (_YIELD, _WFE, _SEV):
-                self.asleep = hint == _WFE and not self._event
+                self.asleep, self._looping = hint == _WFE and not self._event, False
                 self._event = hint == _SEV
                 return
             bit, words = faults.UNDEFINED, f"undefined instruction ({self._code(self._pc, 4).hex(' ')})"

@@ -140,3 +140,16 @@ def test_exception_entry_costs_what_the_manual_says(board: MakeBoard) -> None:
     interrupted = board(build(ENABLE + pend(0) + " wfi\n", {0: " nop\n bx lr\n"}), wait_states=0)
     assert quiet.run(10_000) is interrupted.run(10_000) is Ended.IDLE
     assert interrupted.cycles - quiet.cycles == 12 + 2 + 12
+
+
+def test_a_loop_under_a_masked_interrupt_is_idle_and_not_a_hang(board: MakeBoard) -> None:
+    body = """
+ movs r0, #0x80
+ msr basepri, r0
+ ldr r0, =0xE000ED04
+ ldr r1, =0x10000000
+ str r1, [r0]
+here: b here
+"""
+    running = board(build(" ldr r0, =0xE000ED20\n ldr r1, =0x00F00000\n str r1, [r0]\n" + body))
+    assert running.run(100_000) is Ended.IDLE
