@@ -99,7 +99,7 @@ def rounds_once(graph: Graph, op: Op) -> Facts | None:
 
 def steps_are_short(graph: Graph, op: Op) -> Facts | None:
     """Neighbouring outputs are {step} bytes apart, more than the 16 bits that the kernel keeps of that."""
-    step = _RingWalk.of(parts(graph, op).window).out_pixel
+    step = _Walk.of(parts(graph, op).window).out_pixel
     return None if step < 1 << 16 else {"step": step}
 
 
@@ -164,9 +164,15 @@ def _lower_3x3_dsp(graph: Graph, op: Op) -> Lowering:
     )
 
 
+_PITCHES = MappingProxyType({1: (7, 16), 2: (7, 15)})
+"""By stride: rows of the strips that the assembly has a loop for."""
+_LITTLE = 2048
+"""Bytes of scratch that are spent in any case."""
+
+
 @dataclass(frozen=True)
-class _RingWalk:
-    """How the 3x3 kernel with a ring goes through a plane, in bytes; `window` is as it is walked."""
+class _Walk:
+    """How the 3x3 kernel with a strip goes through a plane, in bytes; `window` is as it is walked."""
 
     window: Window
     sideways: bool
@@ -176,7 +182,7 @@ class _RingWalk:
     out_row: int
 
     @classmethod
-    def of(cls, window: Window) -> _RingWalk:
+    def of(cls, window: Window) -> _Walk:
         sideways = walks_sideways(window)
         in_steps = (window.in_c, window.in_w * window.in_c)
         out_steps = (window.out_c, window.out_w * window.out_c)
@@ -189,6 +195,23 @@ class _RingWalk:
         """Pairs of pixels that a row of outputs reads: two outputs a step at stride 1, one at stride 2, one before."""
         out_w = self.window.out_w
         return (dsp.round_up(out_w, 2) // 2 if self.window.stride_w == 1 else out_w) + 1
+
+    @property
+    def pitch(self) -> int:
+        """Rows of a strip.
+
+        Few that hold the whole plane; else as many as are little beside the input, of which a layer with stride 2 is
+        likely to have the network's largest.
+        """
+        w = self.window
+        few, many = _PITCHES[w.stride_w]
+        whole = (w.out_h - 1) * w.stride_h + 3 <= few
+        room = w.batches * w.in_h * w.in_w * w.in_c // (3 if w.stride_w == 1 else 12)
+        return few if whole or self.strip_bytes(many) > max(room, _LITTLE) else many
+
+    def strip_bytes(self, pitch: int) -> int:
+        """Scratch: four channels of words of two pixels."""
+        return 4 * 4 * self.pairs * pitch
 
     @property
     def in_place(self) -> bool:
@@ -205,41 +228,81 @@ def _lower_3x3_relu_dsp(graph: Graph, op: Op) -> Lowering:
     p = parts(graph, op)
     found = high_word(_matrix(p))
     assert found is not None
-    walk = _RingWalk.of(p.window)
-    w = walk.window
+    walk = _Walk.of(p.window)
     filters = np.where(found.fixed[:, None, None], 0, _matrix(p).weights.reshape(-1, 3, 3)).astype(np.int8)
     packed = np.ascontiguousarray(filters.transpose(0, 2, 1) if walk.sideways else filters)
     return Lowering.of_call(
         arguments=("{in0}", "{out0}", "{scratch}"),
         struct="edgeq_dsp_depthwise_params",
-        fields={
-            "window": w.initializer(),
-            "weights": "{const:weights}",
-            "scales": "{const:scales}",
-            "in_zero": str(arithmetic.zero_point_of(p.inp)),
-            "width": str(min(w.in_w, 2 * walk.pairs - w.pad_w)),
-            "pairs": str(walk.pairs),
-            "in_pixel": str(walk.in_pixel),
-            "in_row": str(walk.in_row),
-            "out_pixel": str(walk.out_pixel),
-            "out_row": str(walk.out_row),
-            "row": f"edgeq_dsp_depthwise_relu_row_{w.stride_w}",
-        },
+        fields=_strip_fields(walk, arithmetic.zero_point_of(p.inp)),
         constants=(
-            Constant("weights", "int8_t", packed.tobytes()),
-            Constant("scales", "int32_t", _ring_scales(found), "parameters"),
+            Constant("weights", "int8_t", packed.tobytes() + bytes(3)),
+            Constant("scales", "int32_t", _strip_scales(found), "parameters"),
         ),
-        scratch_bytes=_RING_PAIR_BYTES * walk.pairs,
+        scratch_bytes=walk.strip_bytes(walk.pitch),
         overlap={0: 0} if walk.in_place else {},
         exactly=True,
         macs=macs(graph, op),
     )
 
 
-_RING_PAIR_BYTES = 4 * 4 * 3
+_TURN = MappingProxyType({(1, 7): 4, (1, 16): 6, (2, 7): 6, (2, 15): 6})
+"""Steps of a turn of the assembly's loop, by stride and rows of the strip."""
 
 
-def _ring_scales(found: HighWord) -> bytes:
+def _strip_fields(walk: _Walk, zero: int) -> dict[str, str]:
+    """The members of `edgeq_dsp_depthwise_params`."""
+    w, pitch, steps = walk.window, walk.pitch, walk.pairs - 2
+    turn, odd = _TURN[w.stride_w, pitch], w.stride_w == 1 and w.out_w % 2
+    turns = max(1, -(-steps // turn))
+    column, channel = 4 * pitch, 4 * pitch * walk.pairs
+    inner = min(w.in_w, 2 * walk.pairs - w.pad_w) - w.pad_w
+    most = (pitch - 3) // w.stride_h + 1
+    # Widening doesn't fill a column of padding alone, nor, where the plane is one strip, rows of padding.
+    prepared = most >= w.out_h or 2 * walk.pairs - w.pad_w - w.in_w > 1
+    widening = {
+        "step": walk.in_pixel,
+        "row": walk.in_row,
+        "channel_bytes": channel,
+        "column_bytes": column,
+        "pairs": inner // 2,
+        "pad": w.pad_w,
+        "last": inner % 2,
+        "zero": f"0x{zero % 256 * 0x01010101:08x}u",
+    }
+    strip = {
+        "weights": "{const:weights}",
+        "scales": "{const:scales}",
+        "in_row": 4 * w.stride_h - column * (walk.pairs - 1),
+        "out_gap": walk.out_row - (w.out_w - (0 if odd else 1)) * walk.out_pixel,
+        "channel_bytes": channel,
+        "count": f"0x{(turns - 1) << 16 | walk.out_pixel:x}u",
+        "skipped": turn * turns - steps,
+        "odd": int(odd),
+    }
+    fields = {
+        "batches": w.batches,
+        "channels": w.in_c,
+        "in_h": w.in_h,
+        "out_h": w.out_h,
+        "stride": w.stride_h,
+        "pad": w.pad_h,
+        "in_row": walk.in_row,
+        "out_row": walk.out_row,
+        "in_rest": (w.in_h * w.in_w - 1) * w.in_c,
+        "out_rest": (w.out_h * w.out_w - 1) * w.in_c,
+        "columns": 4 * walk.pairs,
+        "words": 4 * walk.pairs * pitch if prepared else 0,
+        "most": most,
+        "zero": zero * 0x10000 + zero % 0x10000,
+        "widening": "{" + ", ".join(f".{name} = {value}" for name, value in widening.items()) + "}",
+        "strip": "{" + ", ".join(f".{name} = {value}" for name, value in strip.items()) + "}",
+        "rows": f"edgeq_dsp_depthwise_relu_{w.stride_w}_{pitch}",
+    }
+    return {name: str(value) for name, value in fields.items()}
+
+
+def _strip_scales(found: HighWord) -> bytes:
     """Multiplier and bias of each channel; the multiplier's sign bit says that its weights are little scaled."""
     little = np.where(found.scaled == SCALED[0], 0, 1 << 31)
     words = np.stack([found.multiplier | little, found.bias & 0xFFFFFFFF], axis=1)
@@ -294,7 +357,7 @@ def _relu_row(every: tuple[Rule, ...]) -> Kernel:
         ),
         rules=(*every, keeps_channels, is_plain_3x3, steps_are_short, rounds_once),
         lower=_lower_3x3_relu_dsp,
-        why="3x3 with a fused RELU: rows widened once into a ring, 33 cycles for two outputs, one rounding; in place",
+        why="3x3 with a fused RELU: rows widened once into strips, 29 cycles for two outputs, one rounding; in place",
     )
 
 

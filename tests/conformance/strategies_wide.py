@@ -8,6 +8,8 @@ from conformance.strategies import _bias, _bias_scale, _largest, _weights
 from hypothesis import strategies as st
 from models_flatbuffer import T, single_op_model
 
+from edgeq.kernels import arithmetic
+
 _MANY = st.sampled_from((1, 3, 4, 15, 16, 17, 33, 63, 64, 65, 68, 130))
 _FOURS = st.sampled_from((4, 12, 16, 20, 32, 36, 64, 68))
 
@@ -66,6 +68,30 @@ def sums(draw: st.DrawFn) -> Case:
     options = {"fused_activation_function": draw(ACTIVATIONS)}
     model = single_op_model("ADD", tensors[:2], tensors[2], options, version=2)
     return Case(model, {"tensors": tensors, **options})
+
+
+@st.composite
+def strips(draw: st.DrawFn) -> Case:
+    """DEPTHWISE_CONV_2D, 3x3 with a fused RELU, on planes of more rows and columns than a kernel takes at once."""
+    rng = draw(rngs())
+    in_h, in_w, channels = draw(st.integers(1, 36)), draw(st.integers(1, 36)), draw(st.sampled_from((4, 4, 8, 24)))
+    stride_h, stride_w = draw(st.sampled_from(((1, 1), (1, 1), (2, 2), (2, 2), (1, 2), (2, 1), (3, 1), (3, 2))))
+    padding = draw(st.sampled_from(("SAME", "VALID"))) if min(in_h, in_w) >= 3 else "SAME"
+    out_h, out_w = (
+        arithmetic.output_size(size, 3, stride, 1, padding) for size, stride in ((in_h, stride_h), (in_w, stride_w))
+    )
+    weights = _weights(draw, rng, (1, 3, 3, channels), 3)
+    s_in = draw(scales())
+    bias = T((channels,), "INT32", scale=_bias_scale(s_in, weights), data=_bias(draw, rng, channels, 9))
+    batch = draw(st.sampled_from((1, 1, 2)))
+    inp = T((batch, in_h, in_w, channels), scale=s_in, zero_point=draw(zero_points()))
+    out = T((batch, out_h, out_w, channels), scale=_spread(draw, s_in, weights, 9), zero_point=-128)
+    options = {
+        "padding": padding, "stride_h": stride_h, "stride_w": stride_w, "depth_multiplier": 1,
+        "fused_activation_function": "RELU",
+    }  # fmt: skip
+    model = single_op_model("DEPTHWISE_CONV_2D", [inp, weights, bias], out, options, version=3)
+    return Case(model, {"in": inp, "weights": weights, "out": out, **options})
 
 
 @st.composite

@@ -14,7 +14,7 @@ import pytest
 from conformance.cases import Case, Row, hold
 from conformance.machine import HostMachine, Machine
 from conformance.operators import OPERATORS
-from conformance.strategies_wide import WIDE
+from conformance.strategies_wide import WIDE, strips
 from hypothesis import HealthCheck, given, settings
 
 from edgeq import resources, target
@@ -78,6 +78,12 @@ def test_cortex_m0plus_by_the_other_compiler(machine: Machine, name: str) -> Non
 @pytest.mark.parametrize("name", [n for n in _SPECIAL if "int" not in n])
 def test_words_are_loaded_in_groups_from_aligned_addresses_only(machine: Machine, name: str, examples: int) -> None:
     hold(machine, OPERATORS[name], examples)
+
+
+@pytest.mark.parametrize("machine", ["core", pytest.param("core-zig", marks=pytest.mark.slow)], indirect=True)
+@pytest.mark.parametrize("examples", [8, pytest.param(60, marks=pytest.mark.slow)])
+def test_depthwise_planes_of_several_strips(machine: Machine, examples: int) -> None:
+    hold(machine, strips(), examples)
 
 
 @pytest.mark.parametrize("machine", ["helium"], indirect=True)

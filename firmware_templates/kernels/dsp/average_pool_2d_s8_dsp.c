@@ -14,8 +14,8 @@ static inline uint32_t add_odd(uint32_t sum, uint32_t x) {
   return result;
 }
 
-/* Ties away from zero. */
-static inline int8_t mean(int32_t sum, int32_t count, int32_t half, const edgeq_pool_params *p) {
+/* Ties away from zero. A function of its own, as it is called four times. */
+__attribute__((noinline)) static int8_t mean(int32_t sum, int32_t count, int32_t half, const edgeq_pool_params *p) {
   return (int8_t)edgeq_clamp((sum > 0 ? sum + half : sum - half) / count, p->act_min, p->act_max);
 }
 

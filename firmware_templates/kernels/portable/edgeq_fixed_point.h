@@ -29,9 +29,9 @@ static inline int32_t edgeq_exp_negative(int32_t a) {
   const int32_t quarter = 1 << 24; /* 1/4 in Q5.26 */
   const int32_t in_quarter = (a & (quarter - 1)) - quarter;
   int32_t result = edgeq_exp_quarter(in_quarter * (1 << 5));
-  const int32_t remainder = in_quarter - a;
-  for (int32_t k = 0; k < 7; ++k) {
-    if (remainder & ((int32_t)1 << (24 + k))) result = edgeq_high_mul(result, factor[k]);
+  uint32_t bits = (uint32_t)(in_quarter - a) >> 24;
+  for (const int32_t *f = factor; bits; bits >>= 1, ++f) {
+    if (bits & 1) result = edgeq_high_mul(result, *f);
   }
   return a == 0 ? INT32_MAX : result;
 }

@@ -10,6 +10,11 @@ static int32_t round_far(int32_t x, int32_t exponent) {
   return edgeq_wrapping_add(x >> (exponent - 32), x > (x < 0 ? 0 : -1) ? 1 : 0);
 }
 
+/* exp() of so many steps of the input. A function of its own: it is called twice, and large. */
+__attribute__((noinline)) static int32_t exponential(const edgeq_softmax_params *p, int32_t steps) {
+  return edgeq_exp_negative(edgeq_high_mul((int32_t)((uint32_t)steps << p->left_shift), p->multiplier));
+}
+
 /* At most 8191 elements a row: their sum fits 32 bits. */
 void edgeq_softmax_s8(const edgeq_softmax_params *p, const int8_t *in, int8_t *out) {
   for (int32_t row = 0; row < p->rows; ++row, in += p->depth, out += p->depth) {
@@ -19,8 +24,7 @@ void edgeq_softmax_s8(const edgeq_softmax_params *p, const int8_t *in, int8_t *o
     for (int32_t c = 0; c < p->depth; ++c) {
       const int32_t diff = in[c] - top;
       if (diff < p->diff_min) continue;
-      const int32_t scaled = edgeq_high_mul((int32_t)((uint32_t)diff << p->left_shift), p->multiplier);
-      sum += (uint32_t)edgeq_round_shift(edgeq_exp_negative(scaled), 12);
+      sum += (uint32_t)edgeq_round_shift(exponential(p, diff), 12);
     }
     const int32_t headroom = edgeq_leading_zeros(sum);
     const int32_t over_unit = 12 - headroom;
@@ -30,8 +34,7 @@ void edgeq_softmax_s8(const edgeq_softmax_params *p, const int8_t *in, int8_t *o
       const int32_t diff = in[c] - top;
       int32_t value = INT8_MIN;
       if (diff >= p->diff_min) {
-        const int32_t scaled = edgeq_high_mul((int32_t)((uint32_t)diff << p->left_shift), p->multiplier);
-        const int32_t exact = edgeq_high_mul(reciprocal, edgeq_exp_negative(scaled));
+        const int32_t exact = edgeq_high_mul(reciprocal, exponential(p, diff));
         value = edgeq_wrapping_add(round_far(exact, over_unit + 31 - 8), INT8_MIN);
         value = edgeq_clamp(value, INT8_MIN, INT8_MAX);
       }
