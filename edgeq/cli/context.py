@@ -240,6 +240,15 @@ hardware_option = click.option(
     default=None,
     help="What is behind a port that doesn't show it (socket://, rfc2217://, a pseudo-terminal): a real board, or not.",
 )
+timeout_option = click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(min=0),
+    default=15.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for a board that was unplugged; then the run goes on where it was.",
+)
 model_argument = click.argument("model", type=click.Path(path_type=Path))
 
 

@@ -34,6 +34,7 @@ from edgeq.cli import bench, context
 )
 @context.hardware_option
 @bench.wait_option
+@context.timeout_option
 @context.targets_dir_option
 @click.option(
     "--float", "float_model", type=click.Path(path_type=Path), help="The float model that this was made from."
@@ -55,6 +56,7 @@ def command(
     port: str,
     hardware: bool | None,
     wait_s: float,
+    timeout_s: float,
     float_model: Path | None,
     min_accuracy: float | None,
     max_error: float | None,
@@ -98,6 +100,7 @@ def command(
             limit=min_accuracy if max_error is None else max_error,
             samples=samples,
             seed=seed,
+            timeout_s=timeout_s,
             cache=context.cache_folder(),
             listener=listener,
         )

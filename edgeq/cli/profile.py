@@ -46,15 +46,7 @@ if TYPE_CHECKING:
     help="Of a nested model: bits of the weights, or all in one table  [default: 8]",
 )
 @context.sample_options
-@click.option(
-    "--timeout",
-    "timeout_s",
-    type=click.FloatRange(min=0),
-    default=15.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long to wait for a board that was unplugged; then the run goes on where it was.",
-)
+@context.timeout_option
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the JSON report to this file too.")
 @click.option("--trace", is_flag=True, help="Show what goes over the wire on stderr.")
 @context.common

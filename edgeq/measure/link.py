@@ -63,7 +63,13 @@ class Link:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.session.usual_speed(self._baud)
+        try:
+            self.session.usual_speed(self._baud)
+        finally:
+            self._close()
+
+    def close(self) -> None:
+        """Give the port back as it is."""
         self._close()
 
     @property

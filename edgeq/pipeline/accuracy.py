@@ -43,6 +43,7 @@ def evaluate(
     limit: float | None = None,
     samples: int = 0,
     seed: int = 0,
+    timeout_s: float = 15.0,
     cache: Path | None = None,
     listener: Listener = silent,
 ) -> AccuracyReport:
@@ -57,6 +58,7 @@ def evaluate(
         float_model: the model that this one was made from, to be held beside it.
         limit: the least score that passes; the greatest where less is better. It doesn't raise: see the report's gate.
         samples: at most so many, chosen at random; 0 for all.
+        timeout_s: how long a port that went away is waited for; then the run goes on with the sample that was cut off.
 
     Raises:
         UsageError: a place, a metric or a combination that means nothing.
@@ -78,7 +80,7 @@ def evaluate(
         beside = (accuracy.FloatEngine(original), str(float_model))
     labelled = accuracy.load_labelled(data, graph, labels=labels, names=names)
     chosen = accuracy.choose_metric(metric, graph, labelled=labelled.labels is not None)
-    with _engine(file, graph, imported, on, port, sim, hardware, firmware, cache, listener) as engine:
+    with _engine(file, graph, imported, on, port, sim, hardware, firmware, timeout_s, cache, listener) as engine:
         subject = accuracy.Subject(path, graph, engine, chosen, beside, limit)
         return accuracy.evaluate(subject, labelled, samples=samples, seed=seed, listener=listener)
 
@@ -120,6 +122,7 @@ def _engine(
     sim: bool,
     hardware: bool | None,
     firmware: Firmware | Path | None,
+    timeout_s: float,
     cache: Path | None,
     listener: Listener,
 ) -> Iterator[Engine]:
@@ -157,7 +160,10 @@ def _engine(
         port = ports.console_of(board, ports.present()).device
     called = provenance(port, hardware)
     title = board.board.title if called == "measured" else ""
-    with accuracy.Device(port, baud, called, title, (file, graph), manifest, board) as device:
+    with accuracy.Device(
+        port, baud, called, title, (file, graph), manifest, board,
+        find=ports.follow(port), reconnect_s=timeout_s, listener=listener,
+    ) as device:  # fmt: skip
         yield device
 
 

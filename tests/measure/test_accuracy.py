@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,8 @@ from edgeq.events import Event, Progress
 from edgeq.measure.accuracy import Answers, load_labelled
 from edgeq.quantize import dequantized, quantized
 from edgeq.reference import Reference
+from edgeq.runners import ports
+from edgeq.runners.ports import SerialPort
 
 
 @pytest.fixture(scope="module")
@@ -259,6 +264,39 @@ def test_damage_on_the_line_is_repaired_and_a_device_that_is_wrong_stays_wrong()
     assert repaired.score.value == 0.0 and any("sent again" in text for text in repaired.notices)
     wrong = device_report(Behaviour(corrupt_runs=2))
     assert wrong.compared.differing == 2 and wrong.score.value > 0.0
+
+
+def test_a_run_goes_on_after_an_unplug(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut off in the midst of its samples, and back under another name; every answer counts once."""
+    model = inverter()
+    here: list[str] = []
+    known = Firmware(sha256=tflite.parse(model).sha256, layer_cycles=(900,))
+    data = np.random.default_rng(1).integers(-128, 128, (8, 70)).astype(np.int8)
+    with DeviceDouble(known) as first, DeviceDouble(replace(known, seen=[])) as again:
+        here.append(first.port)
+        look = lambda: tuple(SerialPort(name, "ST-LINK", 0x0483, 0x374B, "0672FF") for name in here)  # noqa: E731
+        monkeypatch.setattr(ports.follow, "__defaults__", (look,))
+
+        def unplug() -> None:
+            end = time.monotonic() + 20
+            while sum(c.startswith("edgeq run") for c in list(first.firmware.seen)) < 4 and time.monotonic() < end:
+                time.sleep(0.001)
+            here.clear()
+            first.unplug()
+            here.append(again.port)
+
+        hand = threading.Thread(target=unplug)
+        hand.start()
+        try:
+            report = pipeline.evaluate(
+                model, data={"x": data, "y": -data.astype(np.float32) - 1}, metric="mse", on="nucleo-l4r5zi",
+                port=first.port, timeout_s=10.0,
+            )  # fmt: skip
+        finally:
+            hand.join()
+    assert report.score.value == 0.0 and report.compared is not None and report.compared.samples == 8
+    assert any("came back once" in text for text in report.notices)
+    assert 4 <= sum(command.startswith("edgeq run") for command in again.firmware.seen) <= 6
 
 
 def test_another_model_on_the_device_is_refused() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -17,13 +17,14 @@ from edgeq import memory, optimize
 from edgeq.codegen import model_files
 from edgeq.codegen.tree import Manifest
 from edgeq.errors import NegativeResult
+from edgeq.events import Listener, silent
 from edgeq.graph import DType, Graph
 from edgeq.importers import Model
 from edgeq.measure.accuracy.products import Compared
 from edgeq.measure.answers import ATTEMPTS, check_model, no_reset
 from edgeq.measure.forms import form_of, on_the_wire
+from edgeq.measure.link import Link
 from edgeq.measure.session import INFERENCE_TIMEOUT_S, Session
-from edgeq.measure.wire import Wire
 from edgeq.quantize import dequantized, quantized
 from edgeq.quantize.calibration import FloatRunner
 from edgeq.reference import Reference
@@ -205,7 +206,12 @@ class Device:
     """Firmware at a port: edgeq's own, or any that speaks the MLPerf Tiny API.
 
     Every answer is held against the reference. One that differs counts as the device's own: what is damaged on the way
-    to or from edgeq's firmware is noticed by its checksum and sent again. Each sample starts from a cleared state.
+    to or from edgeq's firmware is noticed by its checksum and sent again. Each sample starts from a cleared state, so
+    that after an unplug the one that was cut off is done again, and the run goes on.
+
+    Args:
+        find: the port's name now, where it may come back under another one; None: it keeps its name.
+        reconnect_s: how long to wait for a port that went away; 0, not at all.
 
     Raises:
         NegativeResult: the device runs another model, or gives another number of results.
@@ -223,25 +229,29 @@ class Device:
         manifest: Manifest,
         target: Target,
         timeout_s: float = INFERENCE_TIMEOUT_S,
+        *,
+        find: Callable[[], str] | None = None,
+        reconnect_s: float = 0.0,
+        listener: Listener = silent,
     ) -> None:
         self.provenance = provenance
         self._baud, self._inputs = baud, manifest.inputs
         self._graph, self._timeout, self._stateful = model[1], timeout_s, is_stateful(model[1])
         self._reference = ReferenceEngine(*model)
         self._samples = self._differing = 0
-        self._wire = Wire.open(port, baud, None)
+        self._link = Link(find or (lambda: port), baud, reconnect_s, None, listener)
         try:
-            self._session = Session(self._wire)
-            self._info = self._session.info()
-            if self._info is not None:
-                check_model(self._info, manifest.model_sha256, manifest.model_name, target.name)
-                self._session.faster(self._info)
+            self._info = info = self._link.identify()
+            if info is not None:
+                check_model(info, manifest.model_sha256, manifest.model_name, target.name)
+                self._link.keep(lambda session: session.faster(info))
+                self._link.on_return(lambda session: session.faster(info))
             elif self._stateful:
                 raise no_reset(port)
-            self._form = self._info.input_form if self._info else form_of(self._session.model_name())
-            self.name = f"{title or self._session.device_name} at {port}"
+            self._form = info.input_form if info else form_of(self._link.keep(lambda session: session.model_name()))
+            self.name = f"{title or self._link.session.device_name} at {port}"
         except BaseException:
-            self._wire.close()
+            self._link.close()
             raise
 
     @property
@@ -255,8 +265,11 @@ class Device:
         said = []
         if self._info is None:
             said.append("this firmware has no edgeq command: its model could not be checked, and it prints its outputs")
-        if self._session.repaired:
-            times = self._session.repaired
+        if self._link.reconnections:
+            often = "once" if self._link.reconnections == 1 else f"{self._link.reconnections} times"
+            said.append(f"the port went away and came back {often}; the sample that was cut off was done again")
+        if self._link.repaired:
+            times = self._link.repaired
             said.append(f"{times} times something was damaged on the line and sent again: look at the cable")
         return tuple(said)
 
@@ -266,8 +279,7 @@ class Device:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._session.usual_speed(self._baud)
-        self._wire.close()
+        self._link.__exit__(kind, value, trace)
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """See Engine."""
@@ -276,31 +288,28 @@ class Device:
         data = on_the_wire(stored, self._inputs, self._form)
         self._samples += 1
         if self._info is None:
-            return self._printed(data, real_outputs(self._graph, wanted))
+            return self._link.keep(lambda session: self._printed(session, data, real_outputs(self._graph, wanted)))
         expected = [np.ascontiguousarray(array).tobytes() for array in wanted]
-        got = self._infer(data)
+        got = self._link.keep(lambda session: self._infer(session, data))
         self._differing += got != expected
         arrays = [np.frombuffer(raw, w.dtype).reshape(w.shape) for raw, w in zip(got, wanted, strict=True)]
         return real_outputs(self._graph, arrays)
 
-    def _infer(self, data: bytes) -> list[bytes]:
-        self._session.load(data)
+    def _infer(self, session: Session, data: bytes) -> list[bytes]:
+        session.load(data)
         for _ in range(ATTEMPTS if self._stateful else 1):
             if self._stateful:
-                self._session.reset_state()
-            repaired = self._session.repaired
-            self._session.run(1, timeout_s=self._timeout)
-            if self._session.repaired == repaired:  # else it may have run more often than it said
+                session.reset_state()
+            repaired = session.repaired
+            session.run(1, timeout_s=self._timeout)
+            if session.repaired == repaired:  # else it may have run more often than it said
                 break
-        return self._read()
+        return [session.output(i, self._graph.tensors[t].size_bytes) for i, t in enumerate(self._graph.outputs)]
 
-    def _read(self) -> list[bytes]:
-        return [self._session.output(i, self._graph.tensors[t].size_bytes) for i, t in enumerate(self._graph.outputs)]
-
-    def _printed(self, data: bytes, wanted: list[Array]) -> list[Array]:
+    def _printed(self, session: Session, data: bytes, wanted: list[Array]) -> list[Array]:
         """Standard firmware prints real values, with three digits behind the point at least."""
-        self._session.load(data)
-        results = np.array(self._session.infer(1, 0, timeout_s=self._timeout).results, np.float32)
+        session.load(data)
+        results = np.array(session.infer(1, 0, timeout_s=self._timeout).results, np.float32)
         if results.size != wanted[0].size:
             raise NegativeResult(
                 f"the device prints {results.size} results, the model's first output has {wanted[0].size} values",
