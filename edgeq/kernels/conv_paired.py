@@ -47,10 +47,11 @@ def weights_pair(graph: Graph, op: Op) -> Facts | None:
     return None if paired.half_words(weights[0::2], weights[1::2]) is not None else {}
 
 
-def requantization_is_affine(graph: Graph, op: Op) -> Facts | None:
-    """A channel's requantization is not provably one affine step, or its sums are too large to be separated."""
+def requantization_is_one_product(graph: Graph, op: Op) -> Facts | None:
+    """A channel's requantization is not provably the high word of one product, or its sums are too large to be
+    separated."""
     found = _records(graph, op)
-    return None if found is not None and found.affine else {}
+    return None if found is not None and found.high else {}
 
 
 def requantization_rounds_twice(graph: Graph, op: Op) -> Facts | None:
@@ -113,7 +114,8 @@ def _band_bytes(p: Parts) -> int:
 def _lower(extra: Callable[[Parts], int]) -> Callable[[Graph, Op], Lowering]:
     def lower(graph: Graph, op: Op) -> Lowering:
         p = parts(graph, op)
-        packed, found = paired.pack_fours(_columns(p)), _records(graph, op)
+        found = _records(graph, op)
+        packed = None if found is None else found.pack(_columns(p))
         assert packed is not None and found is not None
         chunk = _chunk(p)
         return Lowering.of_call(
@@ -127,7 +129,7 @@ def _lower(extra: Callable[[Parts], int]) -> Callable[[Graph, Op], Lowering]:
                 "chunk": str(chunk),
                 "band_row": str(_band_row(p)),
                 "in_zero": str(arithmetic.zero_point_of(p.inp)),
-                "multiply": f"edgeq_dsp_mat_mul_paired_{'affine' if found.affine else 'exact'}",
+                "multiply": f"edgeq_dsp_mat_mul_paired_{'high' if found.high else 'exact'}",
             },
             constants=paired.constants(packed, found),
             scratch_bytes=chunk * 4 * conv.padded_depth(p) + extra(p),
@@ -140,24 +142,42 @@ def _lower(extra: Callable[[Parts], int]) -> Callable[[Graph, Op], Lowering]:
 
 _DISTANCES = (32, 64, 128)
 """Bytes between neighbouring pixels in a widened band that there is a product for."""
+_TURNS = (12, 8)
+"""Pairs of inputs that are one turn of its loop; the first that a row of the filter is a multiple of."""
 _TILES_TO_COPY = 4
 """A group's weights are copied to RAM where they serve so many tiles: a copy costs what reading them from flash
 three times does."""
+_ROOM = 640
+"""Bytes: a copy that isn't larger lies on the stack, of which other kernels take as much; else behind the band."""
 
 
 def _distance(p: Parts) -> int:
     return 2 * p.window.stride_w * p.window.in_c
 
 
-def widened_bands_fit(distance: int) -> Rule:
-    """A rule: windows can be used where they lie, with pixels so many bytes apart."""
+def _turn(p: Parts) -> int:
+    pairs = p.window.filter_w * p.window.in_c // 2
+    return next((turn for turn in _TURNS if pairs % turn == 0), 0)
+
+
+def _band(p: Parts) -> tuple[int, int]:
+    """Bytes from one widened row to the next, and of all of them: a row's padding on the right is the next one's on the
+    left, as far as both have some."""
+    w = p.window
+    pixels = max(w.pad_w + w.in_w, (w.out_w - 1) * w.stride_w + w.filter_w)
+    shared = min(w.pad_w, pixels - w.pad_w - w.in_w)
+    return 2 * w.in_c * (pixels - shared), 2 * w.in_c * (w.filter_h * (pixels - shared) + shared)
+
+
+def widened_bands_fit(distance: int, turn: int) -> Rule:
+    """A rule: windows can be used where they lie, with pixels so many bytes apart, so many pairs of inputs a turn."""
 
     def windows_lie_well(graph: Graph, op: Op) -> Facts | None:
         """It has {in_c} input channels, a stride of {stride} and rows of {out_w} outputs; windows are used where they
         lie with a multiple of 16 channels, 16, 32 or 64 times the stride, and an even number of outputs in a row."""
         p = parts(graph, op)
         w = p.window
-        if w.in_c % 16 == 0 and _distance(p) == distance and w.out_w % 2 == 0:
+        if w.in_c % 16 == 0 and _distance(p) == distance and _turn(p) == turn and w.out_w % 2 == 0:
             return None
         return {"in_c": w.in_c, "stride": w.stride_w, "out_w": w.out_w}
 
@@ -167,11 +187,13 @@ def widened_bands_fit(distance: int) -> Rule:
 def _lower_band(graph: Graph, op: Op) -> Lowering:
     p = parts(graph, op)
     w = p.window
-    packed, found = paired.pack_fours(conv.matrix(p).weights), _records(graph, op)
+    found = _records(graph, op)
+    packed = None if found is None else found.pack(conv.matrix(p).weights)
     assert packed is not None and found is not None
     row, depth = w.filter_w * w.in_c, w.filter_h * w.filter_w * w.in_c
-    band_row = 2 * _band_row(p)
-    copied = w.out_w // 2 >= _TILES_TO_COPY
+    band_row, band_bytes = _band(p)
+    copied = 4 * depth if w.out_w // 2 >= _TILES_TO_COPY else 0
+    room = copied if copied <= _ROOM else 0
     tiles = {
         "weights": "{const:weights}",
         "records": "{const:records}",
@@ -182,8 +204,9 @@ def _lower_band(graph: Graph, op: Op) -> Lowering:
         "segment": str(4 * row),
         "gap": str(band_row - 2 * row),
         "step": str(2 * _distance(p)),
+        "room": str(room),
     }
-    finish = "affine" if found.affine else "exact"
+    finish = "high" if found.high else "exact"
     return Lowering.of_call(
         arguments=("{in0}", "{out0}", "{scratch}"),
         struct="edgeq_dsp_band_params",
@@ -191,12 +214,13 @@ def _lower_band(graph: Graph, op: Op) -> Lowering:
             "window": w.initializer(),
             "tiles": "{" + ", ".join(f".{name} = {value}" for name, value in tiles.items()) + "}",
             "band_row": str(band_row),
-            "copied": str(int(copied)),
+            "band_bytes": str(band_bytes),
+            "copied": str(int(copied > room)),
             "in_zero": str(arithmetic.zero_point_of(p.inp)),
-            "multiply": f"edgeq_dsp_mat_mul_band_{_distance(p)}_{finish}",
+            "multiply": f"edgeq_dsp_mat_mul_band_{_distance(p)}_{_turn(p)}_{finish}",
         },
         constants=paired.constants(packed, found),
-        scratch_bytes=w.filter_h * band_row + (4 * depth if copied else 0),
+        scratch_bytes=band_bytes + copied - room,
         overlap={0: overlap(p)},
         macs=conv.macs(graph, op),
     )
@@ -214,7 +238,7 @@ _HEADERS = ("dsp/edgeq_dsp.h", "dsp/edgeq_dsp_columns.h")
 
 
 _FINISH: tuple[tuple[str, str, Rule, str], ...] = (
-    ("affine", "one rounding", requantization_is_affine, "6.8 cycles to finish an output"),
+    ("high", "one rounding", requantization_is_one_product, "6 cycles to finish an output"),
     ("exact", "two roundings", requantization_rounds_twice, "9.8 cycles to finish an output of either sign"),
 )
 
@@ -232,6 +256,7 @@ def _rows(
             requires=("dsp",),
             sources=(
                 *_HEADERS,
+                "dsp/paired_dsp.inc",
                 "dsp/mat_mul_paired_dsp.inc",
                 f"dsp/finish_{name}_dsp.inc",
                 f"dsp/mat_mul_paired_{name}_dsp.S",
@@ -245,23 +270,24 @@ def _rows(
     )
 
 
-def _band_rows(distance: int) -> tuple[Kernel, ...]:
-    """The same of the kernel that makes none, with pixels so many bytes apart."""
+def _band_rows(distance: int, turn: int) -> tuple[Kernel, ...]:
+    """The same of the kernel that makes none, with pixels so many bytes apart, so many pairs of inputs a turn."""
     return tuple(
         Kernel(
             symbol="edgeq_conv_2d_band_s8_dsp",
             op="CONV_2D",
-            types=f"int8, {roundings}, pixels {distance} bytes apart",
+            types=f"int8, {roundings}, pixels {distance} bytes apart, {turn} pairs a turn",
             max_version=6,
             requires=("dsp",),
             sources=(
                 *_HEADERS,
+                "dsp/paired_dsp.inc",
                 "dsp/mat_mul_band_dsp.inc",
                 f"dsp/finish_{name}_dsp.inc",
-                f"dsp/mat_mul_band_{distance}_{name}_dsp.S",
+                f"dsp/mat_mul_band_{distance}_{turn}_{name}_dsp.S",
                 "dsp/conv_2d_band_s8_dsp.c",
             ),
-            rules=(*_EVERY, is_dense, widened_bands_fit(distance), rule),
+            rules=(*_EVERY, is_dense, widened_bands_fit(distance, turn), rule),
             lower=_lower_band,
             why="input rows are widened once, windows used where they lie: two pixels by four channels, 15 cycles per "
             f"16 MACs; {finish}",
@@ -278,7 +304,7 @@ KERNELS = (
         ("dsp/widen_pairs_dsp.S", "dsp/pointwise_conv_2d_paired_s8_dsp.c"),
         "1x1, nothing is gathered",
     ),
-    *(row for distance in _DISTANCES for row in _band_rows(distance)),
+    *(row for distance in _DISTANCES for turn in _TURNS for row in _band_rows(distance, turn)),
     *_rows(
         "edgeq_conv_2d_paired_s8_dsp",
         (is_dense,),

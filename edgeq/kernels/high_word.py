@@ -34,7 +34,6 @@ are excluded."""
 SCALED = (8, 2)
 """Sums are 2**8 times what they stand for; of channels with tiny factors, 2**2 times."""
 
-_N = 32 + FRACTION
 _TRIES = 8
 _REACH = 2.0**-10
 _FAR = np.int64(1 << 62)
@@ -62,8 +61,13 @@ class HighWord:
     fixed: npt.NDArray[np.bool_]
 
 
-def high_word(channels: Channels) -> HighWord | None:
-    """The form of every channel, or None when one has none."""
+def high_word(channels: Channels, *, fraction: int = FRACTION, scales: tuple[int, ...] = SCALED) -> HighWord | None:
+    """The form of every channel, or None when one has none.
+
+    Args:
+        fraction: bits below the output's unit, at least 8.
+        scales: sums may be 2**s times what they stand for, for any s of these.
+    """
     steps = thresholds(channels)
     if steps is None:
         return None
@@ -71,14 +75,14 @@ def high_word(channels: Channels) -> HighWord | None:
     least = least[:, 1:]
     reached, passed = least <= high, least > low
     fixed = ~np.any(reached & passed, axis=1)
-    # A channel that never changes: (value + 1/2) * 2**40, with a multiplier of 2**30.
+    # A channel that never changes: (value + 1/2) * 2**(32 + fraction), with a multiplier of 2**30.
     multiplier = np.full(fixed.size, np.int64(1) << 30)
-    bias = ((reached.sum(axis=1) - 128) << 10) + 512
-    scaled = np.full(fixed.size, SCALED[0])
+    bias = (2 * reached.sum(axis=1) - 255) << fraction + 1
+    scaled = np.full(fixed.size, scales[0])
     reach = np.maximum(abs(low), abs(high))[:, 0]
     left = np.flatnonzero(~fixed)
-    for bits in SCALED:
-        m, b = _search(least[left], reached[left], passed[left], real[left], bits)
+    for bits in scales:
+        m, b = _search(least[left], reached[left], passed[left], real[left], bits, 32 + fraction)
         good = (m > 0) & ((reach[left] << bits) + abs(b) < 1 << 31)
         done = left[good]
         multiplier[done], bias[done], scaled[done] = m[good], b[good], bits
@@ -92,6 +96,7 @@ def _search(
     passed: npt.NDArray[np.bool_],
     real: npt.NDArray[np.float64],
     bits: int,
+    n: int,
 ) -> tuple[Integers, Integers]:
     """Multiplier and bias of each channel for sums 2**bits as large; multiplier 0 where none is found."""
     multiplier, bias = np.zeros(real.size, np.int64), np.zeros(real.size, np.int64)
@@ -102,9 +107,9 @@ def _search(
             break
         if step == _TRIES:  # costs fifty times as much, and few channels need it
             pace[left] = _narrowest(least[left] << bits, reached[left], passed[left], pace[left])
-        best = np.rint(np.minimum((1 << _N) / pace[left], float(1 << 32))).astype(np.int64)
+        best = np.rint(np.minimum((1 << n) / pace[left], float(1 << 32))).astype(np.int64)
         tried = best + (step % _TRIES + 1) // 2 * (1 if step % 2 else -1)
-        edge = -((-_OUTPUTS << _N) // np.maximum(tried, 1)[:, None]) - (least[left] << bits)
+        edge = -((-_OUTPUTS << n) // np.maximum(tried, 1)[:, None]) - (least[left] << bits)
         first = np.where(reached[left], edge, -_FAR).max(axis=1)
         last = np.where(passed[left], edge + (1 << bits) - 1, _FAR).min(axis=1)
         good = (first <= last) & (tried > 0) & (tried < 1 << 31)

@@ -2,6 +2,7 @@
 
 The half word is 256 * B + A, exactly, as one signed number: it multiplies without having been unpacked. That halves the
 unpacking; A has to be unpacked still. How the sums are separated again, and what that asks of them, is below.
+Convolutions finish four channels at a time, of which 0 and 2 are A, 1 and 3 are B.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from edgeq.kernels import dsp, requantize
 from edgeq.kernels.arithmetic import INT8_MAX, INT8_MIN
 from edgeq.kernels.channels import Channels
 from edgeq.kernels.contract import Constant
+from edgeq.kernels.high_word import high_word
 
 _WIDE = 1 << 31
 SCALED = 8
 """Sums of the channels B are 2**8 times as large as they are."""
-TILE_FRACTION = 4
-"""Convolutions' factors are small: two bits more than in general."""
+TILE_FRACTION = 10
+"""Of the high word, for convolutions: their factors are small, below 1/8. finish_high_dsp.inc has it too."""
 
 
 def half_words(low: npt.NDArray[np.int8], high: npt.NDArray[np.int8]) -> npt.NDArray[np.int16] | None:
@@ -59,35 +61,37 @@ def sums_separate(channels: Channels) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Records:
-    """What the epilogue of a product takes.
+    """What the epilogue of a convolution's product takes.
 
     Attributes:
-        affine: one affine step per channel, else two roundings.
-        even, odd: words per channel, uint32, [channels][words]: for channels A and B of a pair.
+        high: the high word of one product per channel, else two roundings.
+        words: uint32, [groups of four channels][words].
+        fixed: (channels,), bool: the channel never changes, which its record says of sums of 0.
     """
 
-    affine: bool
-    even: npt.NDArray[np.uint32]
-    odd: npt.NDArray[np.uint32]
+    high: bool
+    words: npt.NDArray[np.uint32]
+    fixed: npt.NDArray[np.bool_]
 
-    def interleaved(self) -> bytes:
-        """Of channels 0, 2, ... the one, of 1, 3, ... the other."""
-        table = self.even.copy()
-        table[1::2] = self.odd[1::2]
-        return table.astype("<u4").tobytes()
+    def pack(self, weights: npt.NDArray[np.int8]) -> bytes | None:
+        """[channels][depth] as `pack_fours` has them, with zeros where the record needs them."""
+        return pack_fours(np.where(self.fixed[:, None], np.int8(0), weights))
 
 
 def records(channels: Channels) -> Records | None:
-    """The records of these channels, None where the paired products can't finish them."""
+    """The records of these channels, a multiple of four; None where the paired products can't finish them."""
     if not sums_separate(channels):
         return None
-    found = requantize.affine(channels, fraction=TILE_FRACTION)
+    found = high_word(channels, fraction=TILE_FRACTION, scales=(SCALED,))
     if found is not None:
-        even, odd = found.records(), found.records(SCALED)
-        if even is not None and odd is not None:
-            return Records(True, even, odd)
+        fours = np.stack([found.bias, found.multiplier]).reshape(2, -1, 4)
+        bias, multiplier = fours[0].T, fours[1].T
+        columns = (bias[1], bias[3], bias[0], multiplier[0], multiplier[1], bias[2], multiplier[2], multiplier[3])
+        return Records(True, (np.stack(columns, axis=1) & 0xFFFFFFFF).astype(np.uint32), found.fixed)
     table = _twice_rounded(channels)
-    return None if table is None else Records(False, table, table)
+    if table is None:
+        return None
+    return Records(False, table.reshape(len(table) // 4, -1), np.zeros(len(table), np.bool_))
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +99,7 @@ class Rows:
     """Rows of a matrix for a product whose sums start with the bias.
 
     Attributes:
-        affine: as in `Records`.
+        affine: one affine step per channel, else two roundings.
         shared: all even rows have one record, and all odd ones.
         bias, records: as the product reads them.
     """
@@ -159,7 +163,7 @@ def constants(packed: bytes, found: Records) -> tuple[Constant, ...]:
     """The two constants of a paired product."""
     return (
         Constant("weights", "int8_t", packed),
-        Constant("records", "int32_t", found.interleaved(), "parameters"),
+        Constant("records", "int32_t", found.words.astype("<u4").tobytes(), "parameters"),
     )
 
 

@@ -18,8 +18,10 @@ Shape = tuple[int, ...]
 CONVOLUTIONS: tuple[tuple[Shape, Shape, int, str, str], ...] = (
     ((1, 5, 6, 16), (8, 3, 3), 1, "SAME", "band"),  # pixels 32 bytes apart
     ((2, 5, 10, 16), (4, 3, 3), 1, "VALID", "band"),  # weights copied; two images
+    ((1, 4, 6, 16), (4, 2, 2), 1, "SAME", "band"),  # shorter turns
     ((1, 8, 8, 16), (4, 3, 3), 2, "SAME", "band"),  # 64
     ((1, 3, 8, 32), (4, 3, 2), 1, "SAME", "band"),
+    ((1, 3, 8, 32), (8, 3, 3), 1, "SAME", "band"),  # weights copied behind the band
     ((1, 7, 7, 32), (8, 1, 1), 2, "SAME", "band"),  # 128; no rows kept
     ((1, 6, 4, 64), (4, 2, 3), 1, "SAME", "band"),
     ((1, 5, 5, 16), (4, 3, 3), 1, "SAME", "paired"),  # odd rows: gathered

@@ -11,23 +11,24 @@ from kernels.test_requantize import channels, layer, reference
 from edgeq.kernels.arithmetic import Multiplier
 from edgeq.kernels.channels import Channels
 from edgeq.kernels.high_word import FRACTION, SCALED, high_word
+from edgeq.kernels.paired import TILE_FRACTION
 
 
-def every_sum_agrees(c: Channels) -> bool:
+def every_sum_agrees(c: Channels, fraction: int = FRACTION, scales: tuple[int, ...] = SCALED) -> bool:
     """False where there is no such form; fails where there is one and a sum's byte is wrong or a word overflows."""
-    found = high_word(c)
+    found = high_word(c, fraction=fraction, scales=scales)
     if found is None:
         return False
     low, high = c.interval()
     folded = c.bias.astype(np.int64) - c.in_zero * c.weights.astype(np.int64).sum(axis=1)
     assert np.all((found.multiplier > 0) & (found.multiplier < 1 << 31))
-    assert set(found.scaled.tolist()) <= set(SCALED)
+    assert set(found.scaled.tolist()) <= set(scales)
     for i in range(low.size):
         totals = np.arange(low[i], high[i] + 1, dtype=np.int64)
         sums = (totals - folded[i]) * (0 if found.fixed[i] else 1) << found.scaled[i]
         sums += found.bias[i]
         assert np.all(abs(sums) < 1 << 31)
-        got = np.clip(sums * found.multiplier[i] >> 32 >> FRACTION, -128, 127)
+        got = np.clip(sums * found.multiplier[i] >> 32 >> fraction, -128, 127)
         m = c.multipliers[i if len(c.multipliers) > 1 else 0]
         np.testing.assert_array_equal(got, reference(totals, m, c))
     return True
@@ -37,6 +38,11 @@ def every_sum_agrees(c: Channels) -> bool:
 @given(channels())
 def test_whatever_is_found_is_exact_at_every_sum(c: Channels) -> None:
     every_sum_agrees(c)
+    every_sum_agrees(c, TILE_FRACTION, (8,))
+
+
+def test_the_tiles_of_convolutions_have_it_with_a_finer_factor() -> None:
+    assert all(every_sum_agrees(layer(-128, seed=seed), TILE_FRACTION, (8,)) for seed in range(3))
 
 
 def test_layers_with_relu_have_it() -> None:

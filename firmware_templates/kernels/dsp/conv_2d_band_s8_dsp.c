@@ -3,7 +3,7 @@
 #include "kernels/edgeq_dsp_columns.h"
 
 /* Four bytes a time as int16, in the order that SXTB16 leaves. */
-static uint32_t *widen(uint32_t *to, const int8_t *from, int32_t bytes) {
+static void widen(uint32_t *to, const int8_t *from, int32_t bytes) {
   for (const int8_t *end = from + bytes; from != end; from += 16, to += 8) { /* input channels: multiples of 16 */
     const uint32_t a = edgeq_load4(from), b = edgeq_load4(from + 4), c = edgeq_load4(from + 8),
                    d = edgeq_load4(from + 12);
@@ -16,7 +16,6 @@ static uint32_t *widen(uint32_t *to, const int8_t *from, int32_t bytes) {
     to[6] = (uint32_t)edgeq_sxtb16(d);
     to[7] = (uint32_t)edgeq_sxtb16_ror8(d);
   }
-  return to;
 }
 
 static void fill(uint32_t *to, uint32_t word, int32_t words) {
@@ -33,8 +32,8 @@ static void move_up(uint32_t *to, const uint32_t *from, int32_t words) {
 }
 
 /* No groups or dilation; input channels a multiple of 16, output channels of four, an even width of the output. The input
- * rows under one row of outputs are kept widened, with their padding: going down, the band is moved up by the
- * stride. scratch: [filter_h][band_row] bytes, then a group's weights, if they are to be copied. */
+ * rows under one row of outputs are kept widened, with their padding, which neighbouring rows share as far as both have it:
+ * going down, the band is moved up by the stride. scratch: band_bytes, then a group's weights, if they are to be copied. */
 void edgeq_conv_2d_band_s8_dsp(const edgeq_dsp_band_params *p, const int8_t *in, int8_t *out, void *scratch) {
   const edgeq_window *w = &p->window;
   const int32_t words = p->band_row / 4, in_row = w->in_w * w->in_c;
@@ -43,18 +42,19 @@ void edgeq_conv_2d_band_s8_dsp(const edgeq_dsp_band_params *p, const int8_t *in,
   edgeq_dsp_band_tiles tiles = p->tiles;
   tiles.band = scratch;
   tiles.out = out;
-  tiles.copy = p->copied ? band + w->filter_h * words : NULL;
+  tiles.copy = p->copied ? band + p->band_bytes / 4 : NULL;
   for (int32_t batch = 0; batch < w->batches; ++batch, in += w->in_h * in_row) {
     int32_t y = -w->pad_h; /* of the input row that is next in the band */
     int32_t kept = 0;      /* rows that are in it already */
+    fill(band, zero, p->band_bytes / 4);
     for (int32_t oy = 0; oy < w->out_h; ++oy, tiles.out += w->out_w * w->out_c) {
       for (int32_t fy = kept; fy < w->filter_h; ++fy, ++y) {
-        uint32_t *const line = band + fy * words, *to = line;
+        uint32_t *const line = band + fy * words;
         if (y >= 0 && y < w->in_h) {
-          fill(line, zero, w->pad_w * w->in_c / 2);
-          to = widen(line + w->pad_w * w->in_c / 2, in + y * in_row, in_row);
+          widen(line + w->pad_w * w->in_c / 2, in + y * in_row, in_row);
+        } else {
+          fill(line, zero, words);
         }
-        fill(to, zero, (int32_t)(line + words - to));
       }
       p->multiply(&tiles);
       kept = w->stride_h < w->filter_h ? w->filter_h - w->stride_h : 0;

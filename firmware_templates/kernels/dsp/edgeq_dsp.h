@@ -67,17 +67,19 @@ typedef struct {
   int32_t depth_bytes;    /* 20: of a group's weights: 4 * K */
   int32_t tiles;          /* 24: pairs of pixels, > 0 */
   int32_t groups;         /* 28 */
-  int32_t segment;        /* 32: bytes of a group's weights for one row of the filter, a multiple of 64 */
+  int32_t segment;        /* 32: bytes of a group's weights for one row of the filter, a whole number of turns */
   int32_t gap;            /* 36: bytes of the band from the end of a row of the window to the next row */
   int32_t step;           /* 40: bytes of the band from a pair of pixels to the next */
-  void *copy;             /* 44: where a group's weights are copied to, or NULL */
+  int32_t room;           /* 44: bytes of stack that a group's weights are copied to, or 0 */
+  void *copy;             /* 48: where they are copied to otherwise, or NULL */
 } edgeq_dsp_band_tiles;
 
 typedef struct {
   edgeq_window window;
   edgeq_dsp_band_tiles tiles; /* but for `band`, `out` and `copy` */
-  int32_t band_row;           /* bytes of a widened input row with its padding */
-  int32_t copied;             /* whether a group's weights are copied to RAM */
+  int32_t band_row;           /* bytes from one widened input row to the next */
+  int32_t band_bytes;         /* of all rows, with padding that the last one has to itself */
+  int32_t copied;             /* whether a group's weights are copied behind the band */
   int32_t in_zero;
   void (*multiply)(const edgeq_dsp_band_tiles *tiles);
 } edgeq_dsp_band_params;
@@ -191,16 +193,22 @@ void edgeq_dsp_mat_mul_4(const edgeq_dsp_tile *tile);
 void edgeq_dsp_mat_mul_4_s4(const edgeq_dsp_tile *tile);
 void edgeq_dsp_mat_mul_4_top4(const edgeq_dsp_tile *tile); /* of int8 weights the four highest bits */
 void edgeq_dsp_mat_mul_4_top2(const edgeq_dsp_tile *tile);
-void edgeq_dsp_mat_mul_band_32_affine(const edgeq_dsp_band_tiles *tiles);
-void edgeq_dsp_mat_mul_band_64_affine(const edgeq_dsp_band_tiles *tiles);
-void edgeq_dsp_mat_mul_band_128_affine(const edgeq_dsp_band_tiles *tiles);
-void edgeq_dsp_mat_mul_band_32_exact(const edgeq_dsp_band_tiles *tiles);
-void edgeq_dsp_mat_mul_band_64_exact(const edgeq_dsp_band_tiles *tiles);
-void edgeq_dsp_mat_mul_band_128_exact(const edgeq_dsp_band_tiles *tiles);
+void edgeq_dsp_mat_mul_band_32_8_high(const edgeq_dsp_band_tiles *tiles);
+void edgeq_dsp_mat_mul_band_32_8_exact(const edgeq_dsp_band_tiles *tiles);
+void edgeq_dsp_mat_mul_band_32_12_high(const edgeq_dsp_band_tiles *tiles);
+void edgeq_dsp_mat_mul_band_32_12_exact(const edgeq_dsp_band_tiles *tiles);
+void edgeq_dsp_mat_mul_band_64_8_high(const edgeq_dsp_band_tiles *tiles);
+void edgeq_dsp_mat_mul_band_64_8_exact(const edgeq_dsp_band_tiles *tiles);
+void edgeq_dsp_mat_mul_band_64_12_high(const edgeq_dsp_band_tiles *tiles);
+void edgeq_dsp_mat_mul_band_64_12_exact(const edgeq_dsp_band_tiles *tiles);
+void edgeq_dsp_mat_mul_band_128_8_high(const edgeq_dsp_band_tiles *tiles);
+void edgeq_dsp_mat_mul_band_128_8_exact(const edgeq_dsp_band_tiles *tiles);
+void edgeq_dsp_mat_mul_band_128_12_high(const edgeq_dsp_band_tiles *tiles);
+void edgeq_dsp_mat_mul_band_128_12_exact(const edgeq_dsp_band_tiles *tiles);
 void edgeq_dsp_gather(const edgeq_dsp_gather_shape *g, const int8_t *from, uint32_t *to);
 void edgeq_dsp_gather_3x9(const edgeq_dsp_gather_shape *g, const int8_t *from, uint32_t *to);
 void edgeq_dsp_widen_pairs(const int8_t *in, int32_t depth, int32_t pairs, void *to);
-void edgeq_dsp_mat_mul_paired_affine(const edgeq_dsp_tiles *tiles);
+void edgeq_dsp_mat_mul_paired_high(const edgeq_dsp_tiles *tiles);
 void edgeq_dsp_mat_mul_paired_exact(const edgeq_dsp_tiles *tiles);
 void edgeq_dsp_mat_vec(const edgeq_dsp_rows *rows);
 void edgeq_dsp_mat_vec_s4(const edgeq_dsp_rows *rows);
