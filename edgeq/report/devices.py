@@ -18,6 +18,11 @@ _NOTHING = (
     "port, and look at its power LED; `edgeq simulate` and --sim need none"
 )
 _MANY = 3
+_OF_ANY_BOARD = {
+    "adapter": "any board (a serial adapter)",
+    "probe": "any board (a debug probe)",
+    "meter": "any board (an energy meter)",
+}
 
 
 def devices_text(
@@ -93,7 +98,7 @@ def _where(device: Attached) -> str:
 
 def _targets(device: Attached) -> str:
     if not device.targets:
-        return {"adapter": "any board (a serial adapter)"}.get(device.kind, "–")
+        return _OF_ANY_BOARD.get(device.kind, "–")
     if len(device.targets) > _MANY:
         return f"one of {len(device.targets)}, such as {device.targets[0]}"
     return " or ".join(device.targets)

@@ -22,7 +22,7 @@ _UDEV_FIX = "edgeq doctor --udev | sudo tee /etc/udev/rules.d/60-edgeq.rules && 
 _ADB_SERVER = ("127.0.0.1", 5037)
 # Vendors of USB-to-serial chips on adapters (FTDI, Silicon Labs, WCH, Prolific).
 _ADAPTERS = frozenset({0x0403, 0x10C4, 0x1A86, 0x067B})
-_PHONE = "android"
+_PHONE, _PROBE = "android", "probe"
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Attached:
     """One device.
 
     Attributes:
-        kind: "board", "bootloader", "android", "adapter" (a USB-to-serial chip) or "unknown" (a serial port or drive
-            that no target names).
+        kind: "board", "bootloader", "probe" (a debug probe that is no board's own), "meter", "android", "adapter" (a
+            USB-to-serial chip) or "unknown" (a serial port or drive that no target names).
         targets: what it can be, by USB ids, drive label and its own name; several where that doesn't tell.
         runners: of those targets, the ways to flash it that are there now.
         where: the USB port it hangs on.
@@ -123,7 +123,7 @@ def _attached(
     kind = _kind(device, fitting, tuple(drives.values()))
     if kind == "unknown" and not device.ttys and not any(_is_board_drive(Path(d)) for d in drives.values()):
         return None  # a mouse, a memory stick
-    runners = _runners(device, fitting, tuple(drives.values()))
+    runners = ("pyocd",) if kind == _PROBE else _runners(device, fitting, tuple(drives.values()))
     obstacles = [
         *_port_obstacles(device, system, modem_manager),
         *_node_obstacles(device, kind, runners, system),
@@ -173,6 +173,10 @@ def _kind(device: UsbDevice, fitting: Sequence[Target], drives: Sequence[str]) -
         return "bootloader"
     if fitting:
         return "board"
+    if udev.is_probe(device.vendor_id, device.product_id, device.title):
+        return _PROBE
+    if udev.is_meter(device.vendor_id, device.product_id):
+        return "meter"
     return "adapter" if device.vendor_id in _ADAPTERS and device.ttys else "unknown"
 
 
@@ -220,7 +224,8 @@ def _rule(device: UsbDevice) -> str:
 
 def _node_obstacles(device: UsbDevice, kind: str, runners: Sequence[str], system: System) -> Iterable[Obstacle]:
     node = system.dev / device.node.removeprefix("/dev/")
-    if {"pyocd", "dfu"} & set(runners) and device.node and node.exists() and not os.access(node, os.R_OK | os.W_OK):
+    direct = (kind == "meter" and not device.ttys) or {"pyocd", "dfu"} & set(runners)
+    if direct and device.node and node.exists() and not os.access(node, os.R_OK | os.W_OK):
         yield Obstacle(f"no permission for the USB device ({device.node})", _UDEV_FIX, _rule(device))
     if "pyocd" in runners and registry.missing(registry.RUNNERS["pyocd"]):
         yield Obstacle("pyOCD is not installed", "pip install 'edgeq[device]'")

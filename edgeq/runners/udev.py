@@ -32,6 +32,9 @@ _METERS = (
 )
 
 
+_GIVES = 'MODE="0660", GROUP="plugdev", TAG+="uaccess", ENV{ID_MM_DEVICE_IGNORE}="1"'
+
+
 def ids(targets: Iterable[Target]) -> dict[tuple[int, int], str]:
     """Every (vendor, product) that a target's file or the lists of probes and meters name, with what it is."""
     found = {(vendor, product): title for vendor, product, title in (*_PROBES, *_METERS)}
@@ -44,10 +47,19 @@ def ids(targets: Iterable[Target]) -> dict[tuple[int, int], str]:
     return dict(sorted(found.items()))
 
 
+def is_probe(vendor: int, product: int, title: str) -> bool:
+    """Whether it is a debug probe; the CMSIS-DAP specification wants its name in what the device calls itself."""
+    return (vendor, product) in {(v, p) for v, p, _ in _PROBES} or "CMSIS-DAP" in title.upper()
+
+
+def is_meter(vendor: int, product: int) -> bool:
+    """Whether it is an energy meter. An LPM01A's id is that of any serial port of ST's: its title must tell."""
+    return (vendor, product) in {(v, p) for v, p, _ in _METERS} - {(0x0483, 0x5740)}
+
+
 def rule(vendor: int, product: int) -> str:
     """The line for one device."""
-    match = f'ATTRS{{idVendor}}=="{vendor:04x}", ATTRS{{idProduct}}=="{product:04x}"'
-    return f'{match}, MODE="0660", GROUP="plugdev", TAG+="uaccess", ENV{{ID_MM_DEVICE_IGNORE}}="1"'
+    return f'ATTRS{{idVendor}}=="{vendor:04x}", ATTRS{{idProduct}}=="{product:04x}", {_GIVES}'
 
 
 def rules(targets: Iterable[Target]) -> str:
@@ -61,4 +73,5 @@ def rules(targets: Iterable[Target]) -> str:
     ]
     for (vendor, product), title in ids(targets).items():
         lines += [f"# {title}", rule(vendor, product)]
+    lines += ["# CMSIS-DAP probes of all makers", f'ATTRS{{product}}=="*CMSIS-DAP*", {_GIVES}']
     return "\n".join([*lines, 'LABEL="edgeq_end"', ""])

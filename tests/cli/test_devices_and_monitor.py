@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from command_line import Edgeq
 from device_double import DeviceDouble
 
+from edgeq.cli import devices
 from edgeq.runners import ports, usb
 from edgeq.runners.ports import SerialPort
 
@@ -48,6 +50,32 @@ def test_what_is_here_and_what_it_is_called(edgeq: Edgeq, monkeypatch: pytest.Mo
     assert edgeq("devices", "forget", "away").code == 0
     assert edgeq("devices", "forget", "away").code == 2
     assert edgeq("devices", "name", "x", "1", "--target", "no-such-board").code != 0
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_what_comes_and_goes_is_told(edgeq: Edgeq, monkeypatch: pytest.MonkeyPatch, as_json: bool) -> None:
+    """A board that is unplugged and plugged in again; Ctrl-C ends it."""
+    board = usb.UsbDevice("1-2", 0x0483, 0x374B, SERIAL, "STM32 STLink", "/dev/bus/usb/001/007", ("ttyACM77",))
+    seen: list[tuple[usb.UsbDevice, ...]] = [(board,), (board,), (), (board,)]
+
+    def pause(seconds: float) -> None:
+        del seen[0]
+        if not seen:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(usb, "devices", lambda root=None: seen[0])
+    monkeypatch.setattr(devices.time, "sleep", pause)
+    told = edgeq("devices", "--watch", *(["--json"] if as_json else []))
+    assert told.code == 130
+    if as_json:
+        decoder, rest, changes = json.JSONDecoder(), told.out.strip(), []
+        while rest:
+            change, end = decoder.raw_decode(rest)
+            changes.append((change["change"], change["device"]["serial_number"]))
+            rest = rest[end:].strip()
+        assert changes == [("came", SERIAL), ("went", SERIAL), ("came", SERIAL)]
+    else:
+        assert [line[0] for line in told.out.splitlines() if "/dev/ttyACM77" in line] == ["+", "-", "+"]
 
 
 def test_a_name_is_a_port(edgeq: Edgeq, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -130,6 +130,21 @@ def test_bootloaders(machine: Machine) -> None:
     assert (nano.kind, nano.targets, nano.runners) == ("bootloader", ("arduino-nano-33-ble",), ("bossac",))
 
 
+def test_probes_and_meters_that_belong_to_no_board(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine.plug("1-1", (0x0483, 0x3748), "ST-LINK/V2", "37FF")
+    machine.plug("1-2", (0xC251, 0xF001), "LPC-Link CMSIS-DAP V5", "LPC1")
+    machine.plug("1-3", (0x1915, 0xC00A), "PPK2", "C6A8", ttys=("ttyACM3", "ttyACM4"))
+    machine.plug("1-4", (0x16D0, 0x10BA), "Joulescope JS220", "000415")
+    found = machine.see()
+    assert [a.kind for a in found] == ["probe", "probe", "meter", "meter"]
+    assert [a.runners for a in found] == [("pyocd",), ("pyocd",), (), ()]
+    assert "any board (a debug probe)" in devices_text(found, Names(), ())
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    blocked = [a.obstacles[0].what for a in machine.see()]
+    assert all(blocked[i].startswith("no permission for the USB device") for i in (0, 1, 3))
+    assert blocked[2] == "no permission for /dev/ttyACM3"
+
+
 def test_what_is_no_board_is_left_out(machine: Machine) -> None:
     machine.plug("usb1", (0x1D6B, 0x0002), "hub", device_class=9)
     machine.plug("1-1", (0x046D, 0xC077), "a mouse", interface=(3, 1, 2))
