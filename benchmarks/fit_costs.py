@@ -1,4 +1,4 @@
-"""Fit each kernel's cycles on the virtual board, and write them to edgeq/check/costs.toml.
+"""Fit each kernel's cycles on the virtual board, and write them to edgeq/selection/costs.toml.
 
     python benchmarks/fit_costs.py [--check]
 
@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeq import pipeline, target
-from edgeq.check.cost import COSTS_FILE, KernelCost, costs, counts, cycles
+from edgeq.selection.cost import COSTS_FILE, KernelCost, costs, counts, cycles
 from edgeq.codegen import generate
 from edgeq.graph import DType, Graph, Op, QuantParams, Tensor
 from edgeq.kernels import KERNELS, lower

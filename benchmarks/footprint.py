@@ -1,4 +1,4 @@
-"""Measure what firmware takes beside its model, and write it to edgeq/check/footprint.toml.
+"""Measure what firmware takes beside its model, and write it to edgeq/selection/footprint.toml.
 
     python benchmarks/footprint.py [--check]
 
@@ -21,7 +21,7 @@ import numpy as np
 from elftools.elf.elffile import ELFFile
 
 from edgeq import process, resources, target
-from edgeq.check.footprint import (
+from edgeq.selection.footprint import (
     CORE_EXCEPTIONS,
     FOOTPRINT_FILE,
     VECTOR_BYTES,

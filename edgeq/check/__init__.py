@@ -4,7 +4,6 @@ from edgeq.check.advice import describe_peak
 from edgeq.check.checker import after_build, check, check_many
 from edgeq.check.estimate import Estimate, Unknown
 from edgeq.check.fit import Budget, DoesNotFit, FitReport, LiveBuffer, OpVerdict, Part, Peak
-from edgeq.check.footprint import Footprint, footprint
 from edgeq.check.limits import BudgetReport, Finding, Judgement, Limits, judge_limits, read_budgets
 from edgeq.check.model_rules import MODEL_RULES, require_runnable
 from edgeq.check.survey import Row, Survey, survey
@@ -17,7 +16,6 @@ __all__ = [
     "Estimate",
     "Finding",
     "FitReport",
-    "Footprint",
     "Judgement",
     "Limits",
     "LiveBuffer",
@@ -31,7 +29,6 @@ __all__ = [
     "check",
     "check_many",
     "describe_peak",
-    "footprint",
     "judge_limits",
     "read_budgets",
     "require_runnable",

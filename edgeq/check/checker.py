@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from edgeq.check import advice
-from edgeq.check.cost import counts
 from edgeq.check.estimate import LayerCounts, Unknown, estimate
 from edgeq.check.fit import FitReport, OpVerdict, Part, Peak, place
-from edgeq.check.footprint import Footprint, footprint
 from edgeq.check.model_rules import findings
 from edgeq.errors import UnsupportedError, UsageError
 from edgeq.graph import DType, Graph, Op
-from edgeq.kernels import KERNELS, Lowering, Violation, choose
+from edgeq.kernels import FIRST_ROWS, KERNELS, Lowering, Objective, Selection, Violation, choose
 from edgeq.kernels.macs import macs, total_macs
 from edgeq.memory import MemoryPlan, plan_in_order, reordered
 from edgeq.optimize import Removal, remove_constant_channels
+from edgeq.selection import Footprint, footprint, select
+from edgeq.selection.cost import counts
 from edgeq.target import Core, Target
 from edgeq.units import align_up
 
@@ -52,6 +52,7 @@ def check(
     reserve_ram_bytes: int = 0,
     reserve_flash_bytes: int = 0,
     stack_bytes: int | None = None,
+    objective: Objective = Objective.BALANCED,
 ) -> FitReport:
     """Whether a model runs on a target.
 
@@ -61,20 +62,26 @@ def check(
     Args:
         reserve_ram_bytes, reserve_flash_bytes: what the user's own firmware needs beside the model.
         stack_bytes: of the firmware; its default without.
+        objective: what the build's kernels are chosen for.
 
     Raises:
         UsageError: a reserve or a stack below zero.
     """
     needs = _Needs.of(target, reserve_ram_bytes, reserve_flash_bytes, stack_bytes)
     model = _prepared(graph)
-    prepared = model.lowered_for(target.core)
+    prepared = model.lowered_for(target.core, objective)
     report = prepared.on(target, needs)
     more = advice.other_targets(target, [part for b in report.budgets for part in b.parts]) if report.advice else []
     return replace(report, advice=(*report.advice, *more))
 
 
 def check_many(
-    graph: Graph, many: Sequence[Target], *, reserve_ram_bytes: int = 0, reserve_flash_bytes: int = 0
+    graph: Graph,
+    many: Sequence[Target],
+    *,
+    reserve_ram_bytes: int = 0,
+    reserve_flash_bytes: int = 0,
+    objective: Objective = Objective.BALANCED,
 ) -> tuple[FitReport, ...]:
     """The same on many targets, in their order.
 
@@ -85,14 +92,16 @@ def check_many(
         UsageError: a reserve below zero.
     """
     model = _prepared(graph)
-    lowered: dict[frozenset[str], _OnCore] = {}
+    lowered: dict[tuple[frozenset[str], str], _OnCore] = {}
     reports = []
     for target in many:
-        features = KERNEL_FEATURES & frozenset(target.core.isa)
-        if features not in lowered:
-            lowered[features] = model.lowered_for(target.core)
+        # What kernels cost is known core by core; the first that can serve depends on features alone.
+        costs = "" if objective is Objective.BALANCED else target.core.name
+        key = KERNEL_FEATURES & frozenset(target.core.isa), costs
+        if key not in lowered:
+            lowered[key] = model.lowered_for(target.core, objective)
         needs = _Needs.of(target, reserve_ram_bytes, reserve_flash_bytes, None)
-        reports.append(lowered[features].on(target, needs))
+        reports.append(lowered[key].on(target, needs))
     return tuple(reports)
 
 
@@ -127,15 +136,16 @@ class _Prepared:
     model: Graph
     removal: Removal
 
-    def lowered_for(self, core: Core) -> _OnCore:
+    def lowered_for(self, core: Core, objective: Objective) -> _OnCore:
         computed = self.removal.graph
-        lowered = tuple(_lower(self.model, computed, op, core) for op in computed.ops)
+        selection = select(computed, core, objective)
+        lowered = tuple(_lower(self.model, computed, op, core, selection) for op in computed.ops)
         plan, problem = _plan(computed, [v.lowering for v in lowered])
         if plan is None or plan.ordering is None or plan.ordering.is_files:
-            return self._on_core(lowered, plan, problem)
+            return self._on_core(lowered, plan, problem, selection)
         order = plan.ordering.order
         return self.in_order(order)._on_core(
-            tuple(lowered[old].at(new) for new, old in enumerate(order)), plan, problem
+            tuple(lowered[old].at(new) for new, old in enumerate(order)), plan, problem, selection
         )
 
     def in_order(self, order: Sequence[int]) -> _Prepared:
@@ -143,7 +153,13 @@ class _Prepared:
         removal = replace(self.removal, graph=reordered(self.removal.graph, order))
         return _Prepared(reordered(self.model, order), removal)
 
-    def _on_core(self, lowered: tuple[_Lowered, ...], plan: MemoryPlan | None, problem: Violation | None) -> _OnCore:
+    def _on_core(
+        self,
+        lowered: tuple[_Lowered, ...],
+        plan: MemoryPlan | None,
+        problem: Violation | None,
+        selection: Selection,
+    ) -> _OnCore:
         computed = self.removal.graph
         refused = frozenset(v.verdict.index for v in lowered if not v.verdict.supported)
         operators = tuple(v.verdict for v in lowered)
@@ -154,7 +170,8 @@ class _Prepared:
             )
         peak = advice.peak(computed, plan) if plan is not None else None
         found = findings(self.model, refused)
-        return _OnCore(self, lowered, operators, found, plan, peak, plan is not None and not refused)
+        complete = plan is not None and not refused
+        return _OnCore(self, lowered, operators, found, plan, peak, complete, selection)
 
 
 @dataclass(frozen=True)
@@ -168,6 +185,7 @@ class _OnCore:
     plan: MemoryPlan | None
     peak: Peak | None
     complete: bool
+    selection: Selection = FIRST_ROWS
 
     def on(self, target: Target, needs: _Needs) -> FitReport:
         graph, computed = self.prepared.model, self.prepared.removal.graph
@@ -188,6 +206,7 @@ class _OnCore:
             peak=self.peak,
             notices=(*graph.notices, *_in_float(graph), *_removed(graph, self.prepared.removal), *_moved(self.plan)),
         )
+        report = replace(report, objective=self.selection.objective, choices=self.selection.notes)
         layers = [v.counts for v in self.lowered if v.counts is not None]
         latency = (
             estimate(layers, target, report.ram.used_bytes)
@@ -198,7 +217,8 @@ class _OnCore:
 
 
 def _prepared(graph: Graph) -> _Prepared:
-    return _Prepared(graph, remove_constant_channels(graph))
+    # As `optimize.computed` has it: a channel that never changes at one precision may at another.
+    return _Prepared(graph, Removal(graph, {}) if graph.nested is not None else remove_constant_channels(graph))
 
 
 def after_build(report: FitReport, *, flash_bytes: int, weights_bytes: int, ram_bytes: int) -> FitReport:
@@ -225,13 +245,17 @@ def after_build(report: FitReport, *, flash_bytes: int, weights_bytes: int, ram_
     return replace(report, budgets=budgets)
 
 
-def _lower(model: Graph, graph: Graph, op: Op, core: Core) -> _Lowered:
+def _lower(model: Graph, graph: Graph, op: Op, core: Core, selection: Selection) -> _Lowered:
     name, short = graph.output_of(op).name, graph.output_of(op).short_name
     kind = op.custom_name or op.kind
-    choice = choose(graph, op, core)
-    if choice.kernel is None:
+    pick = selection.picks.get(op.index)
+    kernel = pick.kernel if pick is not None else None
+    if kernel is None:
+        choice = choose(graph, op, core)
+        kernel = choice.kernel
+    if kernel is None:
         return _Lowered(OpVerdict(op.index, kind, name, short, "", choice.violations), Lowering(), ())
-    lowering = choice.kernel.lower(graph, op)
+    lowering = kernel.lower(graph, op)
     sizes = {
         section: sum(len(c.data) for c in lowering.constants if c.section == section)
         for section in ("weights", "parameters")
@@ -241,14 +265,15 @@ def _lower(model: Graph, graph: Graph, op: Op, core: Core) -> _Lowered:
         op=kind,
         name=name,
         short_name=short,
-        kernel=choice.kernel.symbol,
+        kernel=kernel.symbol,
         macs=macs(model, model.ops[op.index]),
         weights_bytes=sizes["weights"],
         parameter_bytes=sizes["parameters"],
-        tolerance=choice.kernel.exact,
+        tolerance=kernel.exact,
+        why=pick.why if pick is not None else "",
     )
-    layer = LayerCounts(op.index, choice.kernel.symbol, counts(graph, op, lowering.macs))
-    return _Lowered(verdict, lowering, choice.kernel.sources, layer)
+    layer = LayerCounts(op.index, kernel.symbol, counts(graph, op, lowering.macs))
+    return _Lowered(verdict, lowering, kernel.sources, layer)
 
 
 def _plan(graph: Graph, lowerings: Sequence[Lowering]) -> tuple[MemoryPlan | None, Violation | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from edgeq.check.cost import Costs, costs, cycles
+from edgeq.selection.cost import Costs, costs, cycles
 from edgeq.target import Target
 from edgeq.units import cycles_to_ms
 
@@ -16,7 +16,7 @@ class LayerCounts:
 
     Attributes:
         kernel: its C function; "" when it needs none and takes no time.
-        counted: see `edgeq.check.cost.counts`.
+        counted: see `edgeq.selection.cost.counts`.
     """
 
     index: int

@@ -8,7 +8,7 @@ from typing import Literal
 
 from edgeq.check.estimate import NOT_ASKED, Estimate, Unknown
 from edgeq.errors import NegativeResult
-from edgeq.kernels import Violation
+from edgeq.kernels import Objective, Violation
 from edgeq.memory import MemoryPlan
 from edgeq.target import MemoryUse, Target
 
@@ -25,6 +25,7 @@ class OpVerdict:
         violations: the rules that it breaks; () when it is supported.
         tolerance: "" when bit-exact, else how far it may be off, in words.
         weights_bytes, parameter_bytes: its constants in flash.
+        why: this kernel and not the first that could serve; "" where it is the first.
     """
 
     index: int
@@ -37,6 +38,7 @@ class OpVerdict:
     weights_bytes: int = 0
     parameter_bytes: int = 0
     tolerance: str = ""
+    why: str = ""
 
     @property
     def supported(self) -> bool:
@@ -153,6 +155,8 @@ class FitReport:
         advice: what would make memory suffice, one sentence each; () when it does, or when findings stand first.
         notices: what was accepted though not quite right.
         latency: estimated before anything is built, where that can be.
+        objective: what the kernels are chosen for.
+        choices: what was weighed for that; see `edgeq.kernels.Selection.notes`.
     """
 
     model: str
@@ -166,6 +170,8 @@ class FitReport:
     advice: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
     latency: Estimate | Unknown = NOT_ASKED
+    objective: Objective = Objective.BALANCED
+    choices: tuple[str, ...] = ()
 
     @property
     def supported(self) -> bool:
@@ -205,6 +211,8 @@ class FitReport:
             "target": self.target,
             "fits": self.fits,
             "supported": self.supported,
+            "optimize": self.objective.value,
+            "choices": list(self.choices),
             "findings": [_violation(v) for v in self.findings],
             "operators": [
                 {
@@ -212,6 +220,7 @@ class FitReport:
                     "op": op.op,
                     "name": op.name,
                     "kernel": op.kernel,
+                    "why": op.why,
                     "supported": op.supported,
                     "macs": op.macs,
                     "weights_bytes": op.weights_bytes,

@@ -32,6 +32,7 @@ class Limits:
     Attributes:
         model: a .tflite, relative to the budget file.
         target: its name, or a board's file relative to the budget file.
+        optimize: what the build's kernels are chosen for.
         max_latency_ms, max_energy_uj: of one inference; estimated, where that can be.
         max_ram_bytes, max_flash_bytes: of the whole firmware, as `edgeq check` counts it.
         min_accuracy: share of right answers, 0 to 1; needs `report`.
@@ -41,6 +42,7 @@ class Limits:
 
     model: str
     target: str
+    optimize: Literal["balanced", "latency", "size", "ram"] = "balanced"
     max_latency_ms: float | None = None
     max_ram_bytes: int | None = None
     max_flash_bytes: int | None = None

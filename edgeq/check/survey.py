@@ -9,6 +9,7 @@ from edgeq import runtimes
 from edgeq.check.checker import check_many
 from edgeq.check.fit import Budget, FitReport
 from edgeq.graph import Graph
+from edgeq.kernels import Objective
 from edgeq.target import Target
 from edgeq.target.schema import OWN_ENGINE
 
@@ -87,14 +88,25 @@ class Survey:
 
 
 def survey(
-    graph: Graph, targets: Sequence[Target], *, reserve_ram_bytes: int = 0, reserve_flash_bytes: int = 0
+    graph: Graph,
+    targets: Sequence[Target],
+    *,
+    reserve_ram_bytes: int = 0,
+    reserve_flash_bytes: int = 0,
+    objective: Objective = Objective.BALANCED,
 ) -> Survey:
     """Check a model on many targets.
 
     Raises:
         UsageError: a reserve below zero.
     """
-    reports = check_many(graph, targets, reserve_ram_bytes=reserve_ram_bytes, reserve_flash_bytes=reserve_flash_bytes)
+    reports = check_many(
+        graph,
+        targets,
+        reserve_ram_bytes=reserve_ram_bytes,
+        reserve_flash_bytes=reserve_flash_bytes,
+        objective=objective,
+    )
     refusing = [t for t, report in zip(targets, reports, strict=True) if not report.supported]
     asked = sorted({name for t in refusing for name in _others(t)})
     takes = {name for name in asked if runtimes.judge(graph, name).runs}

@@ -22,6 +22,7 @@ from edgeq.cli import context
 @click.option(
     "--mlperf", default="", metavar="NAME", help="Of MLPerf Tiny, for its official runner: ic01, vww01, kws01 or ad01."
 )
+@context.optimize_option()
 @context.common
 def command(
     model: Path,
@@ -30,6 +31,7 @@ def command(
     toolchain: str,
     precision: str | None,
     mlperf: str,
+    optimize: str,
     as_json: bool,
     quiet: bool,
 ) -> int:
@@ -38,8 +40,9 @@ def command(
     The folder holds firmware.elf, .bin and .hex, and the sources, which compile by themselves (see its README).
 
     \b
-    Example:
+    Examples:
       edgeq build model.tflite --target nucleo-l4r5zi -o build/
+      edgeq build model.tflite --target nucleo-l4r5zi --optimize ram -o build/
     """
     from edgeq import pipeline
     from edgeq.report.build import build_json, build_text
@@ -54,6 +57,7 @@ def command(
             toolchain=toolchain,
             output=output,
             mlperf=mlperf,
+            optimize=optimize,
             cache=context.cache_folder(),
             listener=listener,
         )

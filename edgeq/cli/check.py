@@ -32,6 +32,7 @@ KINDS = get_args(Kind)
 @context.runtime_option()
 @context.kernels_option
 @context.reserve_options
+@context.optimize_option(None)
 @click.option(
     "--budget",
     is_flag=False,
@@ -59,6 +60,7 @@ def command(
     kernels: str,
     reserve_ram: int,
     reserve_flash: int,
+    optimize: str | None,
     budget: Path | None,
     form: str,
     with_plan: bool,
@@ -85,7 +87,7 @@ def command(
     """
     shown = context.output("check", as_json, quiet)
     if budget is not None:
-        others = (model, names, kind, everything, runtime, kernels, reserve_ram, reserve_flash, with_plan)
+        others = (model, names, kind, everything, runtime, kernels, reserve_ram, reserve_flash, with_plan, optimize)
         if any(others) or (as_json and form != "text"):
             what = "--json and --format exclude each other" if as_json and form != "text" else "--budget stands alone"
             raise UsageError(what, next_step="models and targets are in the budget file, see docs/checking.md")
@@ -98,13 +100,16 @@ def command(
     if many and (runtime or with_plan):
         raise UsageError("--runtime and --plan are of a single target", next_step="give one --target")
     if runtime:
-        if with_plan or reserve_ram or reserve_flash:
-            raise UsageError("--plan and --reserve-… are of edgeq's own engine", next_step="leave --runtime out")
+        if with_plan or reserve_ram or reserve_flash or optimize:
+            raise UsageError(
+                "--plan, --optimize and --reserve-… are of edgeq's own engine", next_step="leave --runtime out"
+            )
         return _check_runtime(model, runtime, kernels, names[0] if names else "", shown)
     if kernels:
         raise UsageError("--kernels needs --runtime", next_step="give --runtime NAME")
     if many:
-        return _check_many(model, _Asked(names, kind, everything), (reserve_ram, reserve_flash), shown)
+        reserves = reserve_ram, reserve_flash
+        return _check_many(model, _Asked(names, kind, everything), reserves, optimize or "balanced", shown)
     if not names:
         raise UsageError(
             "missing option '--target' (or '--kind', '--all', '--runtime')",
@@ -115,14 +120,17 @@ def command(
 
     board = context.load_target(names[0])
     read = pipeline.read_model(model)
-    report = pipeline.check(read, board, reserve_ram_bytes=reserve_ram, reserve_flash_bytes=reserve_flash)
+    wanted = optimize or "balanced"
+    report = pipeline.check(
+        read, board, reserve_ram_bytes=reserve_ram, reserve_flash_bytes=reserve_flash, optimize=wanted
+    )
 
     def text(width: int, color: bool) -> str:
         told = fit_text(report, width=width, color=color)
         if with_plan and report.supported and report.plan is not None:
             from edgeq.report.plan import plan_text
 
-            told += "\n" + plan_text(pipeline.plan(read, board)[1], width=width, color=color)
+            told += "\n" + plan_text(pipeline.plan(read, board, optimize=wanted)[1], width=width, color=color)
         return told
 
     shown.show(text, report.to_json)
@@ -148,13 +156,13 @@ class _Asked:
         return list(every.values()), {t.name for t in named.values()}
 
 
-def _check_many(model: Path, asked: _Asked, reserves: tuple[int, int], shown: context.Output) -> int:
+def _check_many(model: Path, asked: _Asked, reserves: tuple[int, int], optimize: str, shown: context.Output) -> int:
     from edgeq import pipeline
     from edgeq.report.survey import survey_text
 
     ram, flash = reserves
     boards, named = asked.load()
-    found = pipeline.survey(model, boards, reserve_ram_bytes=ram, reserve_flash_bytes=flash)
+    found = pipeline.survey(model, boards, reserve_ram_bytes=ram, reserve_flash_bytes=flash, optimize=optimize)
     shown.show(lambda width, color: survey_text(found, width=width, color=color), found.to_json)
     fitting = {row.target.name for row in found.fitting}
     return 0 if fitting and named <= fitting else 1

@@ -235,6 +235,25 @@ def runtime_option(*, required: bool = False) -> Callable[[F], F]:
     )
 
 
+OBJECTIVES = ("balanced", "latency", "size", "ram")
+
+
+def optimize_option(default: str | None = "balanced") -> Callable[[F], F]:
+    """--optimize.
+
+    Args:
+        default: None where what a build says counts.
+    """
+    return click.option(
+        "--optimize",
+        type=click.Choice(OBJECTIVES),
+        default=default,
+        show_default=default is not None,
+        help="What kernels are chosen for: few cycles, little flash, a small arena; see docs/optimize.md"
+        + ("." if default is not None else "  [default: balanced; the build's with --firmware]"),
+    )
+
+
 hardware_option = click.option(
     "--hardware/--simulated",
     default=None,
@@ -416,6 +435,7 @@ def computer_requests(
     Raises:
         UsageError: neither, or the wrong one for the target.
     """
+    from edgeq.kernels import Objective
     from edgeq.measure.computer import Request
 
     linux = board.kind == "linux"
@@ -424,6 +444,9 @@ def computer_requests(
     if others or (linux and not addresses):
         raise UsageError(f"{board.board.title} is reached with {way}", where=board.name, next_step=f"give {way}")
     engine = options["engine"] or ("benchmark-model" if options["tool"] else "edgeq")
+    optimize = options.get("optimize") or ""
+    if optimize and engine != "edgeq":
+        raise UsageError(f"--optimize is of edgeq's own engine, not of {engine}", next_step="leave one of them out")
     return [
         Request(
             "ssh" if linux else "adb",
@@ -439,6 +462,7 @@ def computer_requests(
             delegate=options["delegate"],
             wheels=options["wheels"],
             python=options["python"],
+            objective=Objective.named(optimize or "balanced"),
         )
         for address in (addresses or ("",))
     ]

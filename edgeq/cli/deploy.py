@@ -20,6 +20,7 @@ from edgeq.cli import bench, context
 @context.device_option
 @bench.wait_option
 @context.sample_options
+@context.optimize_option()
 @click.option("--toolchain", default="auto", show_default=True, help="zig, gcc, or auto.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the JSON report to this file too.")
 @click.option("--build", "folder", type=click.Path(path_type=Path), help="Keep sources and firmware in this folder.")
@@ -41,6 +42,7 @@ def command(
     samples: int,
     runs: int,
     seed: int,
+    optimize: str,
     toolchain: str,
     output: Path | None,
     folder: Path | None,
@@ -84,6 +86,7 @@ def command(
                 reserve_ram_bytes=reserve_ram,
                 reserve_flash_bytes=reserve_flash,
                 toolchain=toolchain,
+                optimize=optimize,
                 runner=runner,
                 device=wanted,
                 options=FlashOptions(pack=pack, allow_erase=allow_erase),

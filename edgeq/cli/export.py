@@ -23,6 +23,7 @@ _FORMATS = ", ".join(EXPORTS)
 @click.option("-t", "--target", default="", metavar="NAME", help="For its core's kernels; see `edgeq targets list`.")
 @click.option("--core", default="", metavar="NAME", help="For this core's kernels  [default: portable C, for any core]")
 @click.option("--with-portable", is_flag=True, help="With --core: portable C too, for other cores.")
+@context.optimize_option()
 @click.option("--data", default="", metavar="FILE[:ARRAY]", help="The example's input, .npz or .npy  [default: random]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the random input.")
 @context.kernels_option
@@ -43,6 +44,7 @@ def command(
     target: str,
     core: str,
     with_portable: bool,
+    optimize: str,
     data: str,
     seed: int,
     kernels: str,
@@ -88,6 +90,7 @@ def command(
         target=context.load_target(target) if target else None,
         core=core,
         with_portable=with_portable,
+        optimize=optimize,
         data=data,
         seed=seed,
         kernels=kernels,

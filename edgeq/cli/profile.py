@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     type=click.Choice(["8", "4", "2", "all"]),
     help="Of a nested model: bits of the weights, or all in one table  [default: 8]",
 )
+@context.optimize_option(None)
 @context.sample_options
 @context.timeout_option
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the JSON report to this file too.")
@@ -61,6 +62,7 @@ def command(
     hardware: bool | None,
     wait_states: int | None,
     precision: str | None,
+    optimize: str | None,
     data: str,
     samples: int,
     runs: int,
@@ -110,7 +112,7 @@ def command(
         _refuse_for_several(
             meter=bool(metering["meter"]), trace=trace, firmware=firmware is not None, precision=precision == "all"
         )
-        told = {**more, "precision": int(precision or 0), "timeout_s": timeout_s}
+        told = {**more, "precision": int(precision or 0), "timeout_s": timeout_s, "optimize": optimize or ""}
         return _on_several(
             out,
             model,
@@ -140,7 +142,7 @@ def command(
                 firmware=firmware is not None,
                 precision=bool(precision),
             )
-            options = {**more, "meter": metering["meter"]}
+            options = {**more, "meter": metering["meter"], "optimize": optimize}
             claim = way.claim if chosen else stack.enter_context(bench.claims(wait_s, listener))
             computers = _on_computers(model, board, options, (data, samples, runs, seed), claim, listener)
             stack.close()  # the bars go before the report comes
@@ -160,6 +162,7 @@ def command(
             hardware=hardware,
             wait_states=wait_states,
             firmware=firmware,
+            optimize=optimize or "",
             **wanted,
             meter=plan,
             timeout_s=timeout_s,
@@ -244,7 +247,7 @@ def _on_several(
             if on_board:
                 return pipeline.profile(
                     read, board, port=port, sim=sim, hardware=real, precision=precision, **wanted,
-                    cache=cache, timeout_s=timeout_s, listener=listener,
+                    optimize=options["optimize"], cache=cache, timeout_s=timeout_s, listener=listener,
                 )  # fmt: skip
             (request,) = context.computer_requests(more, board, wanted["runs"], "", cache)
             rest = {key: wanted[key] for key in ("data", "samples", "seed")}

@@ -164,10 +164,13 @@ def manifest_of(program: Program, plan: MemoryPlan, target: str = "", clock_hz: 
                 kernel=step.kernel.symbol,
                 macs=step.lowering.macs,
                 weights_bytes=sum(len(c.data) for c in program.constants(place) if c.section == "weights"),
+                why=step.why,
             )
             for place, step in enumerate(program.steps)
         ),
         precisions=program.precisions,
+        optimize=program.objective.value,
+        choices=program.notes,
     )
 
 

@@ -13,7 +13,11 @@ MANIFEST_NAME = "edgeq.json"
 
 @dataclass(frozen=True)
 class Layer:
-    """One call of the generated code, for reports: what the device's layer counters refer to."""
+    """One call of the generated code, for reports: what the device's layer counters refer to.
+
+    Attributes:
+        why: this kernel and not the first that could serve; "" where it is the first.
+    """
 
     index: int
     op: str
@@ -21,6 +25,7 @@ class Layer:
     kernel: str
     macs: int
     weights_bytes: int
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,8 @@ class Manifest:
         build: `build_id` of the tree; the firmware tells it too. "" where no firmware is made.
         input_form: what is sent as the input: "stored", the bytes that the model's inputs hold; see `codegen.harness`.
         precisions: bits of the weights that an inference can use, falling; () for a model that has one precision.
+        optimize: what the kernels were chosen for: a value of `edgeq.kernels.Objective`.
+        choices: what was weighed for that, one sentence each.
     """
 
     model_name: str
@@ -59,6 +66,8 @@ class Manifest:
     build: str = ""
     input_form: Literal["stored", "unsigned", "float"] = "stored"
     precisions: tuple[int, ...] = ()
+    optimize: str = "balanced"
+    choices: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """As text; `from_json` is its inverse."""
@@ -76,7 +85,8 @@ class Manifest:
             k: tuple(TensorInfo(**{**t, "shape": tuple(t["shape"])}) for t in raw[k]) for k in ("inputs", "outputs")
         }
         layers = tuple(Layer(**layer) for layer in raw["layers"])
-        return cls(**{**raw, **tensors, "layers": layers, "precisions": tuple(raw.get("precisions", ()))})
+        listed = {key: tuple(raw.get(key, ())) for key in ("precisions", "choices")}
+        return cls(**{**raw, **tensors, **listed, "layers": layers})
 
 
 def build_id(files: Mapping[str, bytes]) -> str:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from edgeq.codegen.tree import Manifest
 from edgeq.graph import Graph
+from edgeq.kernels import Objective
 from edgeq.runtimes import Isa, RuntimeReport
 from edgeq.target import Core
 
@@ -63,6 +64,7 @@ class Request:
         with_portable: portable C too, chosen by the preprocessor where the compiler's core lacks what `core` has.
         samples: computes the example's samples when called; of the ends that the manifest names.
         kernels, isa: of tflm; see `edgeq.runtimes.export`.
+        objective: what edgeq's kernels are chosen for.
     """
 
     graph: Graph
@@ -73,6 +75,7 @@ class Request:
     with_portable: bool = False
     kernels: str = ""
     isa: Isa = "dsp"
+    objective: Objective = Objective.BALANCED
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,8 @@ class Export:
         arena_bytes: of each variant, by the preprocessor's condition ("" where there is only one).
         weights_bytes, macs: of the model; exact.
         samples: those of the example; None for another runtime.
+        optimize: what the kernels are chosen for.
+        choices: what was weighed for that, one sentence each; changed: (label, why) of those it changes.
         report: another runtime's verdict, None for edgeq's own engine.
         next_step: the first thing to do with the package.
     """
@@ -102,6 +107,9 @@ class Export:
     macs: int = 0
     samples: SampleSet | None = None
     report: RuntimeReport | None = None
+    optimize: str = "balanced"
+    choices: tuple[str, ...] = ()
+    changed: tuple[tuple[str, str], ...] = ()
 
 
 class Format(Protocol):

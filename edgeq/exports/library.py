@@ -17,8 +17,8 @@ from edgeq.check import require_runnable
 from edgeq.codegen import Manifest, Names, manifest_of, model_files
 from edgeq.exports.contract import Package, Request, SampleSet
 from edgeq.kernels import Program
-from edgeq.memory import MemoryPlan, arrange
-from edgeq.optimize import compile_program
+from edgeq.memory import MemoryPlan
+from edgeq.selection import compile_model
 from edgeq.target import Compiler, Core
 
 PORTABLE = Core("portable", "any 32-bit core", "", (), Compiler("", "", ()), "")
@@ -190,7 +190,7 @@ def _variants(request: Request) -> tuple[Variant, ...]:
 
 
 def _variant(request: Request, core: Core, suffix: str) -> Variant:
-    made = arrange(compile_program(request.graph, core))
+    made = compile_model(request.graph, core, request.objective)
     return Variant(suffix, made.program, made.plan, manifest_of(made.program, made.plan))
 
 

@@ -62,6 +62,9 @@ def made(format: str, title: str, library: Library, files: dict[str, bytes], nex
         weights_bytes=library.manifest.weights_bytes,
         macs=library.manifest.macs,
         samples=library.samples,
+        optimize=library.manifest.optimize,
+        choices=library.manifest.choices,
+        changed=tuple((f"{layer.op} #{layer.index}", layer.why) for layer in library.manifest.layers if layer.why),
     )
 
 

@@ -11,18 +11,53 @@ from edgeq.graph import Graph, Op
 from edgeq.kernels import nested
 from edgeq.kernels.contract import Constant, Kernel, Lowering
 from edgeq.kernels.macs import total_macs
-from edgeq.kernels.table import choose, choose_for
+from edgeq.kernels.objective import Objective
+from edgeq.kernels.table import choose, choose_for, rows_for
 from edgeq.target import Core
 from edgeq.tflite import graph_at
 
 
 @dataclass(frozen=True)
+class Pick:
+    """A row that is taken in place of the first that could serve.
+
+    Attributes:
+        why: one line.
+    """
+
+    kernel: Kernel
+    why: str
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which operators of a graph get another row than the first, and what that is for.
+
+    Attributes:
+        picks: operator index → its row; the others keep the first.
+        notes: what was weighed against what, in figures, and what couldn't be; one sentence each.
+    """
+
+    objective: Objective = Objective.BALANCED
+    picks: Mapping[int, Pick] = field(default_factory=lambda: MappingProxyType({}))
+    notes: tuple[str, ...] = ()
+
+
+FIRST_ROWS = Selection()
+
+
+@dataclass(frozen=True)
 class Step:
-    """One operator with the kernel that serves it."""
+    """One operator with the kernel that serves it.
+
+    Attributes:
+        why: this kernel and not the first that could serve; "" where it is the first.
+    """
 
     op: Op
     kernel: Kernel
     lowering: Lowering
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -35,6 +70,8 @@ class Program:
         model_macs: multiply-accumulates of the model as its file has it; fewer may be left to compute.
         lower: bits → the same program at a lower precision, of a model that has some: steps that don't differ are
             the same objects, those that do have weights in common, and all fit the same memory plan.
+        objective: what its kernels were chosen for.
+        notes: of the choice; see `Selection`.
     """
 
     graph: Graph
@@ -42,6 +79,8 @@ class Program:
     steps: tuple[Step, ...]
     model_macs: int
     lower: Mapping[int, Program] = field(default_factory=lambda: MappingProxyType({}))
+    objective: Objective = Objective.BALANCED
+    notes: tuple[str, ...] = ()
 
     @property
     def precisions(self) -> tuple[int, ...]:
@@ -93,11 +132,12 @@ def _common(lowerings: Sequence[Lowering]) -> Lowering:
     )
 
 
-def lower(graph: Graph, core: Core, model_macs: int | None = None) -> Program:
+def lower(graph: Graph, core: Core, model_macs: int | None = None, selection: Selection = FIRST_ROWS) -> Program:
     """Choose a kernel for each operator and lower it.
 
     Args:
         model_macs: of the model that the graph was made from; the graph's own without.
+        selection: of rows that `candidates` names.
 
     Raises:
         UnsupportedError: operators without a kernel; the message names each with the rule that it breaks.
@@ -106,6 +146,10 @@ def lower(graph: Graph, core: Core, model_macs: int | None = None) -> Program:
     refused: list[str] = []
     plain, inside = _needing_plain(graph, core), _with_precisions(graph)
     for op in graph.ops:
+        pick = selection.picks.get(op.index)
+        if pick is not None:
+            steps.append(Step(op, pick.kernel, pick.kernel.lower(graph, op), pick.why))
+            continue
         isa = core.isa if op.index not in inside else tuple(f for f in core.isa if f != "mve")
         choice = choose_for(graph, op, () if op.index in plain else isa)
         if choice.kernel is None:
@@ -123,7 +167,17 @@ def lower(graph: Graph, core: Core, model_macs: int | None = None) -> Program:
             operators=refused,
         )
     macs = total_macs(graph) if model_macs is None else model_macs
-    return Program(graph, core.name, tuple(steps), macs, _lower_precisions(graph, core, tuple(steps), macs))
+    lower_precisions = _lower_precisions(graph, core, tuple(steps), macs)
+    return Program(graph, core.name, tuple(steps), macs, lower_precisions, selection.objective, selection.notes)
+
+
+def candidates(graph: Graph, core: Core) -> tuple[tuple[Kernel, ...], ...]:
+    """For each operator the rows among which there is a choice, the first being the one that `lower` takes.
+
+    () where none can serve. Layers with several precisions have no choice: their kernels share weights.
+    """
+    fixed = _with_precisions(graph)
+    return tuple(() if op.index in fixed else rows_for(graph, op, core.isa) for op in graph.ops)
 
 
 def _with_precisions(graph: Graph) -> frozenset[int]:

@@ -104,6 +104,19 @@ def choose(graph: Graph, op: Op, core: Core) -> Choice:
     return choose_for(graph, op, core.isa)
 
 
+def rows_for(graph: Graph, op: Op, isa: Sequence[str]) -> tuple[Kernel, ...]:
+    """All rows that a core with these features can run and whose rules the operator keeps, best first."""
+    kept: set[Rule] = set()
+    return tuple(
+        kernel
+        for kernel in KERNELS
+        if kernel.op == op.kind
+        and set(kernel.requires) <= set(isa)
+        and op.version <= kernel.max_version
+        and kernel.broken(graph, op, kept) is None
+    )
+
+
 def choose_for(graph: Graph, op: Op, isa: Sequence[str]) -> Choice:
     """The same for a core with these features; () is any core."""
     violations: tuple[Violation, ...] = ()

@@ -116,6 +116,8 @@ class Measurement:
         reconnections: how often the port went away in the midst, and came back.
         precision: bits of the weights that were used, of a model that has several precisions; 0 for one that has one.
         metered: energy by a meter in the supply, where there was one; it goes before the estimate.
+        optimize: what the firmware's kernels were chosen for: a value of `edgeq.kernels.Objective`.
+        choices: what was weighed for that, one sentence each.
     """
 
     target: str
@@ -138,6 +140,8 @@ class Measurement:
     build: str = ""
     precision: int = 0
     metered: MeteredEnergy | None = None
+    optimize: str = "balanced"
+    choices: tuple[str, ...] = ()
 
     @property
     def median_cycles(self) -> int:
@@ -167,6 +171,8 @@ class Measurement:
             },
             "validation": self.validation.to_json(),
             "latency": self._latency_json(),
+            "optimize": self.optimize,
+            "choices": list(self.choices),
             "layers": [
                 {
                     "index": t.layer.index,
@@ -175,6 +181,7 @@ class Measurement:
                     "macs": t.layer.macs,
                     "cycles": t.cycles,
                     "kernel": t.layer.kernel,
+                    "why": t.layer.why,
                 }
                 for t in self.layers
             ],

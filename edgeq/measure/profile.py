@@ -373,6 +373,8 @@ def _measurement(
         energy=estimate_energy(subject.target, median(cycles) / clock_hz, clock_hz),
         cycle_model=setting.cycle_model if setting.provenance == "simulated" else None,
         precision=subject.precision,
+        optimize=subject.manifest.optimize,
+        choices=subject.manifest.choices,
     )
 
 

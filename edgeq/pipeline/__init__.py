@@ -44,6 +44,7 @@ from edgeq.target import Target
 if TYPE_CHECKING:
     from edgeq.check import BudgetReport, FitReport, Survey
     from edgeq.codegen.tree import SourceTree
+    from edgeq.kernels import Objective
     from edgeq.measure.energy import Plan
     from edgeq.measure.measurement import Measurement
     from edgeq.memory import ArenaChart, MemoryPlan
@@ -174,30 +175,44 @@ def at_precision(model: ModelLike, bits: int) -> Model:
 
 
 def check(
-    model: ModelLike, target: TargetLike, *, reserve_ram_bytes: int = 0, reserve_flash_bytes: int = 0
+    model: ModelLike,
+    target: TargetLike,
+    *,
+    reserve_ram_bytes: int = 0,
+    reserve_flash_bytes: int = 0,
+    optimize: str | Objective = "balanced",
 ) -> FitReport:
     """Whether a model runs on a target; see `edgeq.check.check`."""
     from edgeq.check import check as judge
+    from edgeq.kernels import Objective
 
     return judge(
         read_model(model).graph,
         load_target(target),
         reserve_ram_bytes=reserve_ram_bytes,
         reserve_flash_bytes=reserve_flash_bytes,
+        objective=Objective.named(optimize),
     )
 
 
 def survey(
-    model: ModelLike, many: Sequence[TargetLike], *, reserve_ram_bytes: int = 0, reserve_flash_bytes: int = 0
+    model: ModelLike,
+    many: Sequence[TargetLike],
+    *,
+    reserve_ram_bytes: int = 0,
+    reserve_flash_bytes: int = 0,
+    optimize: str | Objective = "balanced",
 ) -> Survey:
     """A model on many targets, the best first; see `edgeq.check.survey`."""
     from edgeq.check import survey as over
+    from edgeq.kernels import Objective
 
     return over(
         read_model(model).graph,
         [load_target(target) for target in many],
         reserve_ram_bytes=reserve_ram_bytes,
         reserve_flash_bytes=reserve_flash_bytes,
+        objective=Objective.named(optimize),
     )
 
 
@@ -216,7 +231,7 @@ def check_budgets(path: Path, targets_folder: Path | None = None) -> BudgetRepor
         if limits.model not in models:
             models[limits.model] = read_model(path.parent / limits.model)
         own = str(path.parent / limits.target) if limits.target.endswith(".toml") else limits.target
-        fit = check(models[limits.model], load_target(own, targets_folder))
+        fit = check(models[limits.model], load_target(own, targets_folder), optimize=limits.optimize)
         judged.append(judge_limits(limits, line, fit, path.parent))
     return BudgetReport(str(path), tuple(judged))
 
@@ -233,34 +248,42 @@ def judge(model: ModelLike, runtime: str, *, kernels: str = "", target: TargetLi
     return runtimes.judge(read_model(model).graph, runtime, kernels=kernels, isa=isa)
 
 
-def plan(model: ModelLike, target: TargetLike) -> tuple[MemoryPlan, ArenaChart]:
+def plan(
+    model: ModelLike, target: TargetLike, *, optimize: str | Objective = "balanced"
+) -> tuple[MemoryPlan, ArenaChart]:
     """Where every tensor lies in the arena, and the drawing of it.
 
     Raises:
         UnsupportedError: an operator without a kernel.
     """
-    from edgeq import memory, optimize
+    from edgeq import memory, selection
+    from edgeq.kernels import Objective
 
-    made = memory.arrange(optimize.compile_program(read_model(model).graph, load_target(target).core))
+    made = selection.compile_model(read_model(model).graph, load_target(target).core, Objective.named(optimize))
     return made.plan, memory.chart(made.program.graph, made.plan)
 
 
-def generate(model: ModelLike, target: TargetLike, mlperf: str = "") -> SourceTree:
+def generate(
+    model: ModelLike, target: TargetLike, mlperf: str = "", *, optimize: str | Objective = "balanced"
+) -> SourceTree:
     """The C of a model with everything around it that the target needs.
 
     Args:
         mlperf: as which model the official MLPerf Tiny runner is to drive it; see `edgeq.codegen.harness`.
+        optimize: what kernels are chosen for: "balanced", "latency", "size" or "ram"; see `edgeq.kernels.Objective`.
 
     Raises:
+        UsageError: `optimize` names nothing.
         UnsupportedError: an operator without a kernel, or ends that firmware can't have.
     """
-    from edgeq import codegen, memory, optimize
+    from edgeq import codegen, selection
     from edgeq.check import require_runnable
+    from edgeq.kernels import Objective
 
     graph, board = read_model(model).graph, load_target(target)
     board.require_firmware("build")
     require_runnable(graph)
-    made = memory.arrange(optimize.compile_program(graph, board.core))
+    made = selection.compile_model(graph, board.core, Objective.named(optimize))
     tree = codegen.generate(made.program, made.plan, board)
     return codegen.for_mlperf(tree, mlperf) if mlperf else tree
 
@@ -272,13 +295,14 @@ def build(
     toolchain: str = "auto",
     output: Path | None = None,
     mlperf: str = "",
+    optimize: str | Objective = "balanced",
     cache: Path | None = None,
     listener: Listener = silent,
 ) -> Firmware:
     """Firmware for a model.
 
     Args:
-        mlperf: see `generate`.
+        mlperf, optimize: see `generate`.
         output: a folder that receives sources, `edgeq.json`, and firmware.elf, .bin and .hex.
         cache: a folder for compiled objects.
 
@@ -293,7 +317,7 @@ def build(
 
     if output is not None:
         require_writable(output, folder=True)
-    tree = generate(model, target, mlperf)
+    tree = generate(model, target, mlperf, optimize=optimize)
     firmware = build_firmware(tree, load_target(target), toolchain, output, listener, cache)
     if output is not None:
         write_firmware(firmware, output)
@@ -404,6 +428,7 @@ def profile(
     runs: int = 0,
     seed: int = 0,
     precision: int = 0,
+    optimize: str | Objective = "",
     meter: Plan | None = None,
     timeout_s: float = 15.0,
     cache: Path | None = None,
@@ -424,6 +449,7 @@ def profile(
         samples: to validate; 0 for 20, or fewer where they take long.
         runs: inferences to time; 0 for one per sample.
         precision: bits of the weights, of a model that has several precisions; 0 for its first, 8.
+        optimize: what the firmware's kernels are chosen for, or were; "" for what `firmware` says, or else "balanced".
         meter: measure energy with it; see `edgeq.measure.energy`.
         timeout_s: how long a port that went away is waited for, before the run is given up.
 
@@ -436,6 +462,13 @@ def profile(
         raise UsageError("needs a device: either a port or a virtual board", next_step="give --port PORT or --sim")
     stays = kept.is_address(port)
     _check_claim(sim or stays, hardware)
+    if optimize and firmware is not None:
+        raise UsageError(
+            "the firmware's kernels are chosen already, its manifest says for what",
+            where="optimize",
+            next_step="leave --optimize or --firmware out",
+        )
+    wanted_for = optimize or "balanced"
     if wait_states is not None and not (sim or stays):
         raise UsageError("only a virtual board's wait states can be chosen", next_step="add --sim")
     if meter is not None and (sim or stays):
@@ -454,10 +487,10 @@ def profile(
     if sim or stays:
         built = firmware
         if sim and built is None:
-            built = build(read, board, cache=cache, listener=listener)
+            built = build(read, board, optimize=wanted_for, cache=cache, listener=listener)
         with _virtual(built, board, port, wait_states) as running:
             title = f"virtual {board.board.title}" + ("" if wait_states is None else f", {wait_states} wait states")
-            setting = _Setting(running.port, "simulated", title, running)
+            setting = _Setting(running.port, "simulated", title, running, wanted_for)
             return _measure(setting, read, board, built, (data, samples, runs, seed, precision), trace, listener)
     from edgeq.measure.origin import provenance
     from edgeq.runners import ports
@@ -465,7 +498,7 @@ def profile(
     if port == "auto":
         port = ports.console_of(board, ports.present()).device
     called = provenance(port, hardware)
-    setting = _Setting(port, called, board.board.title if called == "measured" else "", None)
+    setting = _Setting(port, called, board.board.title if called == "measured" else "", None, wanted_for)
     wanted = (data, samples, runs, seed, precision)
     return _measure(setting, read, board, firmware, wanted, trace, listener, meter, timeout_s)
 
@@ -480,6 +513,7 @@ def deploy(
     reserve_ram_bytes: int = 0,
     reserve_flash_bytes: int = 0,
     toolchain: str = "auto",
+    optimize: str | Objective = "balanced",
     runner: str = "",
     device: str = "",
     options: FlashOptions | None = None,
@@ -518,10 +552,16 @@ def deploy(
     board.require_firmware("flash")
     if sim:
         _require_virtual_board(board)
-    fit = check(read, board, reserve_ram_bytes=reserve_ram_bytes, reserve_flash_bytes=reserve_flash_bytes)
+    fit = check(
+        read,
+        board,
+        reserve_ram_bytes=reserve_ram_bytes,
+        reserve_flash_bytes=reserve_flash_bytes,
+        optimize=optimize,
+    )
     if not fit.fits:
         raise DoesNotFit(fit, read.path)
-    firmware = build(read, board, toolchain=toolchain, output=output, cache=cache, listener=listener)
+    firmware = build(read, board, toolchain=toolchain, optimize=optimize, output=output, cache=cache, listener=listener)
     usage = firmware.usage
     fit = after_build(fit, flash_bytes=usage.flash_bytes, weights_bytes=usage.weights_bytes, ram_bytes=usage.ram_bytes)
     if not fit.fits:
@@ -577,6 +617,7 @@ class _Setting:
     provenance: Literal["measured", "simulated"]
     device: str
     board: VirtualBoardProcess | None
+    optimize: str | Objective = "balanced"
 
 
 def _measure(
@@ -598,7 +639,7 @@ def _measure(
 
     sha256 = model.graph.sha256
     if firmware is None:
-        known = built.Built(generate(model, target).manifest)
+        known = built.Built(generate(model, target, optimize=setting.optimize).manifest)
     elif isinstance(firmware, Path):
         known = built.from_folder(firmware, target, sha256)
     else:

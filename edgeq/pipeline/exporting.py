@@ -10,6 +10,7 @@ from edgeq.errors import UsageError
 if TYPE_CHECKING:
     from edgeq.codegen.tree import Manifest
     from edgeq.exports import Export, SampleSet
+    from edgeq.kernels import Objective
     from edgeq.pipeline import Model, ModelLike, TargetLike
     from edgeq.runtimes import Isa
     from edgeq.target import Core
@@ -29,6 +30,7 @@ def export(
     target: TargetLike | None = None,
     core: str = "",
     with_portable: bool = False,
+    optimize: str | Objective = "balanced",
     data: str | Path = "",
     seed: int = 0,
     kernels: str = "",
@@ -42,6 +44,7 @@ def export(
         target, core: whose kernels (one of the two at most); portable C without. Of tflm, a target's core decides the
             scratch of CMSIS-NN.
         with_portable: portable C as well, for compilers whose core lacks what `core` has.
+        optimize: what kernels are chosen for; see `edgeq.kernels.Objective`. Not of tflm.
         data, seed: the example's inputs; see `edgeq.measure.inputs.choose`.
         kernels: of tflm: "cmsis-nn" or "reference".
 
@@ -51,6 +54,7 @@ def export(
         DataError: the data don't suit the model.
     """
     from edgeq import exports
+    from edgeq.kernels import Objective
     from edgeq.pipeline import read_model
 
     read = read_model(model)
@@ -63,14 +67,19 @@ def export(
         raise UsageError(
             "--kernels is for TensorFlow Lite Micro", next_step="--core says for whose kernels edgeq's C is"
         )
+    objective = Objective.named(optimize)
+    if objective is not Objective.BALANCED and format == "tflm":
+        raise UsageError(
+            "TensorFlow Lite Micro's kernels are chosen where it is built", where="optimize",
+            next_step="leave --optimize out, or take another --format",
+        )  # fmt: skip
     package = exports.Package(name or exports.default_name(read.graph.name), version, author, url)
 
     def samples(manifest: Manifest) -> SampleSet:
         return compute_samples(read, manifest, data, seed)
 
-    request = exports.Request(
-        read.graph, read.data, package, samples, chosen, with_portable, kernels, isa_of(chosen) if chosen else "dsp"
-    )
+    isa = isa_of(chosen) if chosen else "dsp"
+    request = exports.Request(read.graph, read.data, package, samples, chosen, with_portable, kernels, isa, objective)
     return exports.export(format, request)
 
 

@@ -67,6 +67,7 @@ def profile_precisions(
     samples: int = 0,
     runs: int = 0,
     seed: int = 0,
+    optimize: str = "",
     meter: Plan | None = None,
     timeout_s: float = 15.0,
     cache: Path | None = None,
@@ -88,7 +89,8 @@ def profile_precisions(
     for bits in precisions:
         require_precision(read.graph, bits)
     if sim and firmware is None:
-        firmware = build(read, board, cache=cache, listener=listener)
+        firmware = build(read, board, optimize=optimize or "balanced", cache=cache, listener=listener)
+        optimize = ""
     return tuple(
         profile(
             read,
@@ -103,6 +105,7 @@ def profile_precisions(
             runs=runs,
             seed=seed,
             precision=bits,
+            optimize=optimize,
             meter=meter,
             timeout_s=timeout_s,
             cache=cache,

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import RenderableType
 from rich.text import Text
 
-from edgeq.report.render import facts, to_text, verdict
+from edgeq.report.render import facts, reasons, to_text, verdict
 from edgeq.target import Target
 from edgeq.toolchains.firmware import Firmware
 from edgeq.units import Provenance, format_bytes
@@ -31,7 +31,9 @@ def build_text(
         *((kind, str(path), None) for kind, path in paths.items()),
     ]
     head = verdict(True, f"{firmware.manifest.model_name} built for {firmware.target}")
-    return to_text(head, Text(""), facts(rows), width=width, color=color)
+    m = firmware.manifest
+    told = reasons(m.optimize, m.choices, [(f"{layer.op} #{layer.index}", layer.why) for layer in m.layers])
+    return to_text(head, Text(""), facts(rows), *told, width=width, color=color)
 
 
 def build_json(firmware: Firmware, target: Target, paths: Mapping[str, Path]) -> dict[str, object]:
@@ -41,6 +43,12 @@ def build_json(firmware: Firmware, target: Target, paths: Mapping[str, Path]) ->
         "target": firmware.target,
         "toolchain": firmware.toolchain,
         "model": {"name": m.model_name, "sha256": m.model_sha256, "macs": m.macs},
+        "optimize": m.optimize,
+        "choices": list(m.choices),
+        "layers": [
+            {"index": layer.index, "op": layer.op, "name": layer.name, "kernel": layer.kernel, "why": layer.why}
+            for layer in m.layers
+        ],
         "base": f"{firmware.base:#010x}",
         "memory": {
             "flash_bytes": u.flash_bytes,

@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from edgeq.exports import Export
-from edgeq.report.render import facts, notices, to_text, verdict
+from edgeq.report.render import facts, notices, reasons, to_text, verdict
 from edgeq.report.runtime import arena_facts
 from edgeq.units import Provenance, format_bytes
 
@@ -40,6 +40,7 @@ def export_text(
     parts: list[RenderableType] = [head, Text(""), facts(rows)]
     if export.report is not None and export.report.arena is not None:
         parts += [Text(""), arena_facts(export.report.arena)]
+    parts += reasons(export.optimize, export.choices, export.changed)
     told = export.samples.notices if export.samples is not None else ()
     return to_text(*parts, *notices(told), width=width, color=color)
 
@@ -57,6 +58,9 @@ def export_json(export: Export, folder: PurePath, sizes: Mapping[str, int]) -> d
     if export.samples is not None:
         body |= {
             "kernels": export.kernels,
+            "optimize": export.optimize,
+            "choices": list(export.choices),
+            "changed": [{"layer": label, "why": why} for label, why in export.changed],
             "memory": {
                 "arena_bytes": max((export.arena_bytes or {}).values(), default=0),
                 "arena_bytes_by_kernels": {

@@ -6,7 +6,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from edgeq.check import Budget, Estimate, FitReport, OpVerdict, Part, Unknown, describe_peak
-from edgeq.report.render import facts, listing, notices, provenance, short_name, to_text, verdict
+from edgeq.report.render import facts, listing, notices, provenance, reasons, short_name, to_text, verdict
 from edgeq.units import Provenance, format_bytes, format_cycles, format_duration_ms
 
 _MOST_REFUSALS = 20
@@ -23,6 +23,7 @@ def fit_text(report: FitReport, *, width: int = 100, color: bool = False) -> str
         parts += [Text(""), Text(f"peak of the arena: {describe_peak(report.peak)}")]
     if report.supported:
         parts += [Text(""), *_latency(report.latency)]
+    parts += reasons(report.objective.value, report.choices, [(op.label, op.why) for op in report.operators])
     inexact = [op for op in report.operators if op.tolerance]
     parts += [Text(f"not bit-exact: {op.label}: {op.tolerance}") for op in inexact]
     if report.advice:

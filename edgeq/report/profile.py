@@ -7,7 +7,7 @@ from rich.text import Text
 
 from edgeq.measure.energy.measurement import MeteredEnergy
 from edgeq.measure.measurement import LayerTime, Measurement
-from edgeq.report.render import facts, listing, notices, provenance, short_name, to_text, verdict
+from edgeq.report.render import facts, listing, notices, provenance, reasons, short_name, to_text, verdict
 from edgeq.units import (
     Provenance,
     cycles_to_ms,
@@ -26,6 +26,7 @@ def profile_text(m: Measurement, *, width: int = 100, color: bool = False) -> st
     ]
     if m.layers:
         parts += [Text(""), Text.assemble(("layers, ", "bold"), provenance(m.provenance)), _layers(m, width)]
+        parts += reasons(m.optimize, m.choices, [(f"{t.layer.op} #{t.layer.index}", t.layer.why) for t in m.layers])
     parts += notices(m.notices)
     return to_text(*parts, width=width, color=color)
 

@@ -90,6 +90,25 @@ def notices(texts: Sequence[str]) -> list[RenderableType]:
     return [Text(f"note: {text}", style="yellow") for text in texts]
 
 
+def reasons(optimize: str, choices: Sequence[str], layers: Sequence[tuple[str, str]]) -> list[RenderableType]:
+    """What kernels were chosen for and why, below a report; nothing where the default was.
+
+    Args:
+        choices: what was weighed, one sentence each.
+        layers: (label, why another kernel than the first that could serve; "" where it is the first).
+    """
+    if optimize == "balanced":
+        return []
+    changed = [(label, why) for label, why in layers if why]
+    return [
+        Text(""),
+        Text(f"optimized for {optimize}", style="bold"),
+        *(Text(f"  {line}") for line in choices),
+        *(Text(f"  {label}: {why}") for label, why in changed),
+        *([] if changed else [Text("  every layer keeps the first kernel that can serve it, as balanced does")]),
+    ]
+
+
 def short_name(name: str, longest: int = 28) -> str:
     """A tensor's name, cut in front: converters put the telling part last, and repeat it after `;`."""
     first = name.split(";")[0]

@@ -19,7 +19,7 @@ from towers import towers
 
 from edgeq import pipeline
 from edgeq import target as targets
-from edgeq.check import MODEL_RULES, Estimate, FitReport, after_build, check, describe_peak, footprint
+from edgeq.check import MODEL_RULES, Estimate, FitReport, after_build, check, describe_peak
 from edgeq.check.advice import peak
 from edgeq.check.model_rules import findings
 from edgeq.errors import UnsupportedError, UsageError
@@ -27,6 +27,7 @@ from edgeq.kernels import KERNELS, Lowering
 from edgeq.memory import arrange, plan_memory
 from edgeq.optimize import compile_program
 from edgeq.report.fit import fit_text
+from edgeq.selection import footprint
 from edgeq.target import Target
 from edgeq.tflite import parse, read
 

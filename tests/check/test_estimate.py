@@ -10,9 +10,9 @@ import pytest
 from edgeq import pipeline
 from edgeq import target as targets
 from edgeq.check import Estimate, Unknown
-from edgeq.check.cost import costs, cycles
 from edgeq.check.estimate import LayerCounts, estimate
 from edgeq.kernels import KERNELS
+from edgeq.selection.cost import costs, cycles
 from edgeq.target import Target
 
 ONES = dict.fromkeys(("calls", "inputs", "outputs", "signed", "channels", "rows", "positions", "columns", "macs"), 1.0)

@@ -11,6 +11,7 @@ from edgeq.codegen.generate import tensor_info
 from edgeq.errors import NegativeResult, UsageError
 from edgeq.events import Listener, silent
 from edgeq.graph import Graph
+from edgeq.kernels import Objective
 from edgeq.measure.comparison import Comparison
 from edgeq.measure.computer import conditions, power
 from edgeq.measure.computer.conditions import Conditions
@@ -43,7 +44,7 @@ class Request:
         cpus: "all", "big", "little", or a list such as "0-3".
         meter: "", or "ina2xx[:FILE]".
         runs, seconds: 0 for the defaults.
-        tool, delegate, wheels, python: see `Job`.
+        tool, delegate, wheels, python, objective: see `Job`.
     """
 
     connector: str
@@ -60,6 +61,7 @@ class Request:
     delegate: str = "none"
     wheels: Path | None = None
     python: str = ""
+    objective: Objective = Objective.BALANCED
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +118,7 @@ def profile(
             delegate=request.delegate,
             wheels=request.wheels,
             python=request.python,
+            objective=request.objective,
         )
         with power.watching(sensor, host) as traces:
             run = engine(host, before.machine, job, listener)

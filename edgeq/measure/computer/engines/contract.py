@@ -13,6 +13,7 @@ import numpy.typing as npt
 from edgeq.errors import DeviceError
 from edgeq.events import Listener
 from edgeq.graph import Graph
+from edgeq.kernels import Objective
 from edgeq.measure.computer.measurement import OperatorTime
 from edgeq.runners.hosts import Answer, Host
 from edgeq.target import Target
@@ -38,6 +39,7 @@ class Job:
         delegate: of that program: "xnnpack", "gpu", "nnapi", "none".
         wheels: a folder of wheels for a device without a way to a package index.
         python: an interpreter on the device that has the runtime already; "" to make an environment.
+        objective: what kernels are chosen for, of edgeq's own engine.
     """
 
     data: bytes
@@ -56,6 +58,7 @@ class Job:
     delegate: str = "none"
     wheels: Path | None = None
     python: str = ""
+    objective: Objective = Objective.BALANCED
 
     @property
     def input_bytes(self) -> bytes:

@@ -6,7 +6,7 @@ import json
 import posixpath
 from typing import Any
 
-from edgeq import codegen, memory, optimize, target
+from edgeq import codegen, target
 from edgeq.check import require_runnable
 from edgeq.codegen.tree import Manifest
 from edgeq.errors import DeviceError, UnsupportedError
@@ -22,6 +22,7 @@ from edgeq.measure.computer.engines.contract import (
 )
 from edgeq.measure.computer.measurement import OperatorTime
 from edgeq.runners.hosts import Host
+from edgeq.selection import compile_model
 from edgeq.target import Core
 from edgeq.toolchains.program import build_program
 
@@ -36,7 +37,7 @@ def run(host: Host, machine: str, job: Job, listener: Listener) -> EngineRun:
     """See Engine."""
     core = _core(job, machine)
     require_runnable(job.graph)
-    made = memory.arrange(optimize.compile_program(job.graph, core))
+    made = compile_model(job.graph, core, job.objective)
     tree = codegen.generate_program(made.program, made.plan, job.target)
     built = build_program(tree, core, cache=job.cache, listener=listener)
     if job.threads > 1:
