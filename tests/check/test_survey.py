@@ -57,7 +57,9 @@ def test_each_target_is_judged_as_if_alone(every: list[Target], size: tuple[int,
 def test_a_model_is_lowered_once_per_kind_of_core(every: list[Target], monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
     real = checker._Prepared.lowered_for
-    monkeypatch.setattr(checker._Prepared, "lowered_for", lambda self, core: made.append(core) or real(self, core))
+    monkeypatch.setattr(
+        checker._Prepared, "lowered_for", lambda self, core, wanted: made.append(core) or real(self, core, wanted)
+    )
     check_many(parse(layer(12, 7)), every)
     features = {f for k in KERNELS for f in k.requires}
     assert len(made) == len({frozenset(t.core.isa) & features for t in every}) < len(every)
