@@ -23,13 +23,13 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeq import pipeline, target
-from edgeq.selection.cost import COSTS_FILE, KernelCost, costs, counts, cycles
 from edgeq.codegen import generate
 from edgeq.graph import DType, Graph, Op, QuantParams, Tensor
 from edgeq.kernels import KERNELS, lower
 from edgeq.measure.session import Session
 from edgeq.measure.wire import Wire
 from edgeq.memory import plan_memory
+from edgeq.selection.cost import COSTS_FILE, KernelCost, costs, counts, cycles
 from edgeq.toolchains.build import build_firmware
 
 TARGET = "nucleo-l4r5zi"

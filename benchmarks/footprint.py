@@ -21,6 +21,13 @@ import numpy as np
 from elftools.elf.elffile import ELFFile
 
 from edgeq import process, resources, target
+from edgeq.codegen import SourceTree, generate
+from edgeq.codegen.project import STACK_BYTES
+from edgeq.files import write_tree
+from edgeq.graph import DType, Graph, Op, QuantParams, Tensor
+from edgeq.kernels import KERNELS, Program, lower
+from edgeq.kernels.nested import SOURCES
+from edgeq.memory import plan_memory
 from edgeq.selection.footprint import (
     CORE_EXCEPTIONS,
     FOOTPRINT_FILE,
@@ -30,13 +37,6 @@ from edgeq.selection.footprint import (
     Sizes,
     measured,
 )
-from edgeq.codegen import SourceTree, generate
-from edgeq.codegen.project import STACK_BYTES
-from edgeq.files import write_tree
-from edgeq.graph import DType, Graph, Op, QuantParams, Tensor
-from edgeq.kernels import KERNELS, Program, lower
-from edgeq.kernels.nested import SOURCES
-from edgeq.memory import plan_memory
 from edgeq.target import Target
 from edgeq.toolchains.build import build_firmware
 from edgeq.toolchains.cache import default_cache
