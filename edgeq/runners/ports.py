@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from edgeq import registry
 from edgeq.errors import PortError
-from edgeq.runners.contract import Device
 from edgeq.runners.usb import bare_number
 from edgeq.target import Target
+
+if TYPE_CHECKING:
+    from edgeq.runners.contract import Device  # which loads what makes firmware
 
 
 @dataclass(frozen=True)
