@@ -87,6 +87,9 @@ _MESSAGES_OF = {
     "No DFU capable": ("dfu",),
     "pyOCD doesn't know": ("pyocd",),
     "pyOCD failed": ("pyocd",),
+    "the virtual board's flash": ("virtual-probe",),
+    "there is no virtual": ("virtual-probe",),
+    "is a damaged virtual board": ("virtual-probe",),
     "the port went away": ("stm32-uart", "bossac"),
 }
 
@@ -95,14 +98,19 @@ def _messages(target: Target) -> list[str]:
     """The rows of docs/flashing.md's table that this board's ways can give."""
     text = (FOLDER.parent / "flashing.md").read_text("utf-8").partition("## What each message means")[2]
     head, line, *rows = [line for line in text.splitlines() if line.startswith("|")]
-    kept = []
+    kept, here = [], {*target.board.runners, *(("virtual-probe",) if _stays(target) else ())}
     for row in rows:
         message = row.strip("| ")
         of = next((ways for start, ways in _MESSAGES_OF.items() if message.startswith(start)), None)
         packed = "CMSIS-Pack" not in message or target.soc.pyocd_pack
-        if packed and (of is None or set(of) & set(target.board.runners)):
-            kept.append(row)
+        if packed and (of is None or set(of) & here):
+            kept.append(row.replace("](devices.md)", "](../devices.md)"))
     return [head, line, *kept]
+
+
+def _stays(target: Target) -> bool:
+    """Whether a virtual board of it can be flashed through pyOCD, and stay."""
+    return target.has_virtual_board and target.soc.debug_port is not None
 
 
 def _tried(target: Target) -> str:
@@ -145,6 +153,14 @@ def _first_flash(target: Target) -> list[str]:
         lines.append(
             f"Without the board: `edgeq deploy model.tflite --target {target.name} --sim`, on its virtual one."
         )
+    if _stays(target):
+        lines += [
+            "",
+            "Or as with the board, on a virtual one that pyOCD flashes and that stays ([flashing](../flashing.md)):",
+            "",
+            f"    edgeq flash build/ --probe virtual:{target.name}",
+            f"    edgeq profile model.tflite --port virtual:{target.name} --firmware build/",
+        ]
     return lines
 
 
