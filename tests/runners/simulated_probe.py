@@ -238,6 +238,9 @@ class SimulatedProbe(DebugProbe):
         super().__init__()
         self.chip = Chip()
         self.answering = True
+        self.accesses = 0
+        self.unplug_after = 0  # so many accesses; 0 = never
+        self.unplugged_says: Exception = OSError(19, "No such device")
         self._id = unique_id
         self._is_open = False
         self._protocol: Any = None
@@ -295,6 +298,7 @@ class SimulatedProbe(DebugProbe):
         return False
 
     def read_dp(self, addr: int, now: bool = True) -> Any:
+        self._plugged_in()
         if not self.answering:
             raise exceptions.TransferError("No ACK received")
         banked = self._select & 0xF
@@ -303,7 +307,13 @@ class SimulatedProbe(DebugProbe):
         )
         return value if now else lambda: value
 
+    def _plugged_in(self) -> None:
+        self.accesses += 1
+        if self.unplug_after and self.accesses > self.unplug_after:
+            raise self.unplugged_says
+
     def write_dp(self, addr: int, data: int) -> None:
+        self._plugged_in()
         if addr & 0xC == 0x4 and not self._select & 0xF:
             self._power = data & 0x5000_000E
         elif addr & 0xC == 0x8:
@@ -326,6 +336,7 @@ class SimulatedProbe(DebugProbe):
 
     def _access(self, addr: int, value: int | None) -> int:
         """A register of the access port (Arm IHI 0031, MEM-AP); a write when `value` is given."""
+        self._plugged_in()
         register = (self._select & 0xF0) | (addr & 0xC)
         if self._select >> 24:
             return 0  # there is only access port 0

@@ -106,6 +106,15 @@ def test_a_board_is_told_from_others_with_the_same_probe_by_its_drive(machine: M
     assert board.to_json()["usb_id"] == "0483:374b"
 
 
+def test_a_drive_is_known_by_the_serial_number_of_its_board(machine: Machine) -> None:
+    """So that a name of one's own, which has that number, leads to the drive too."""
+    folder = machine.plug("1-2", *NUCLEO, ttys=("ttyACM0",), block="sda", mounted="NODE_L4R5ZI")
+    other = machine.plug("1-3", (0x0781, 0x5581), "a memory stick", "4C53", block="sdb", mounted="STICK")
+    where = (machine.root / "sys", machine.root / "mounts")
+    assert usb.number_of_drive(folder, *where) == NUCLEO[2] and usb.number_of_drive(other, *where) == "4C53"
+    assert usb.number_of_drive(machine.root, *where) == ""
+
+
 def test_without_its_drive_it_can_be_several_and_the_way_to_mount_it_is_told(machine: Machine) -> None:
     machine.plug("1-2", *NUCLEO, ttys=("ttyACM0",), block="sda")
     (board,) = machine.see()

@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("pyocd")
 pytest.importorskip("unicorn")
 
+from pyocd.core import exceptions
 from pyocd.probe import aggregator
 from simulated_probe import FLASH_BASE, SimulatedProbe
 
@@ -19,7 +20,7 @@ from edgeq import target as targets
 from edgeq.errors import DeviceError, InputFileError, UnsupportedError
 from edgeq.events import Event, Progress
 from edgeq.runners import select
-from edgeq.runners.contract import FlashOptions
+from edgeq.runners.contract import FlashOptions, FlashResult
 from edgeq.runners.image import Image
 from edgeq.target import Target
 
@@ -104,6 +105,28 @@ def test_a_silent_chip_names_the_wires(probe: SimulatedProbe, f429: Target) -> N
     with pytest.raises(DeviceError, match="pyOCD failed") as caught:
         select.flash(IMAGE, f429, select.choose(f429, runner="pyocd"))
     assert "SWD wires" in caught.value.next_step
+
+
+@pytest.mark.slow
+def test_an_unplug_at_any_moment_is_told_and_repaired_by_the_next_flash(probe: SimulatedProbe, f429: Target) -> None:
+    """Of the probe's cable, which libusb and pyOCD tell in their ways, or of the wires behind it."""
+    libusb, gone = OSError(19, "No such device"), exceptions.ProbeDisconnected("gone")
+    small = Image(IMAGE.base, IMAGE.data[:1_000])
+
+    def flash() -> FlashResult:
+        return select.flash(small, f429, select.choose(f429, runner="pyocd"))
+
+    flash()
+    whole = probe.accesses
+    wires = exceptions.TransferError("No ACK received")
+    for share, says in ((0.02, libusb), (0.5, libusb), (0.97, libusb), (0.3, gone), (0.7, wires)):
+        probe.chip.flash.cells[:] = b"\x5a" * len(probe.chip.flash.cells)
+        probe.accesses, probe.unplug_after, probe.unplugged_says = 0, round(share * whole), says
+        with pytest.raises(DeviceError, match="pyOCD failed") as caught:
+            flash()
+        assert caught.value.next_step
+    probe.unplug_after = 0
+    assert flash().verified and bytes(probe.chip.flash.cells[: len(small.data)]) == small.data
 
 
 def test_no_probe_does_not_wait(monkeypatch: pytest.MonkeyPatch, f429: Target) -> None:
