@@ -342,7 +342,8 @@ def flash(
     Args:
         image: a file, the folder of a build, or a product of this library.
         sim: a virtual board that ends when this returns.
-        runner, device: only these; the target's list and what is present decide otherwise.
+        runner, device: only these; the target's list and what is present decide otherwise. `virtual:TARGET@FOLDER` is a
+            virtual board that stays, flashed by pyOCD; see `edgeq.simulator.kept`.
         port: the board's console; "" or "auto" finds it by the target's USB ids.
         hello: False, don't ask; None, ask where the build is known and a console is found, and say so otherwise.
         claim: takes the locks of the device that is found, before it is touched; see `edgeq.runners.locks.Claims`.

@@ -6,8 +6,10 @@ its generic target it programs nothing at all. So generic targets are refused, a
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +37,16 @@ _CAPABILITIES = Capabilities(
 )
 
 
+# pyOCD's modules import each other in circles: two threads that do so at once wait for each other.
+_IMPORTING = threading.Lock()
+
+
+def _import_pyocd() -> None:
+    with _IMPORTING:
+        importlib.import_module("pyocd.core.helpers")
+        importlib.import_module("pyocd.flash.loader")
+
+
 @dataclass(frozen=True)
 class Pyocd:
     """The runner."""
@@ -50,6 +62,7 @@ class Pyocd:
         """Debug probes that are there now (what hangs on them is not known before connecting)."""
         registry.require(registry.RUNNERS["pyocd"], "the runner 'pyocd'")
         self._check_target(target)
+        _import_pyocd()
         if options.virtual:
             return [self._virtual(target, options.virtual)]
         from pyocd.core.exceptions import Error
@@ -80,6 +93,7 @@ class Pyocd:
                 where=str(options.pack),
                 next_step=f"download {target.soc.pyocd_pack or 'the pack'} from https://www.keil.arm.com/packs/",
             )
+        _import_pyocd()
         from pyocd.core.exceptions import Error
 
         started = time.monotonic()

@@ -92,7 +92,10 @@ class Debugger:
         if address in (d.DHCSR, d.DCRSR, d.DCRDR):
             {d.DHCSR: self._control, d.DCRSR: self._transfer, d.DCRDR: self._keep}[address](value)
         elif self.board.bus.answers(address):
-            self.board.bus.write(address, size, value)
+            try:
+                self.board.bus.write(address, size, value)
+            except BoardFault as fault:  # a setting that no chip would survive
+                self.board.debug.locked_up = fault
             if self.board.processor.reset_wanted:
                 self.board.reset()
         else:

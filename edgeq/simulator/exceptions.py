@@ -57,11 +57,11 @@ class ExceptionUnit:
         primask, basepri, faultmask = self._masks.read()
         return primask, basepri, faultmask
 
-    def reset(self, stack: int) -> None:
-        """Thread mode, main stack, all registers zero."""
+    def reset(self, stack: int, *, thumb: bool = True) -> None:
+        """Thread mode, main stack, all registers zero; `thumb`: the T bit, as the entry's address has it."""
         self._uc.reg_write_batch(
             [(r, 0) for r in _GENERAL]
-            + [(reg.UC_ARM_REG_CONTROL, 0), (reg.UC_ARM_REG_IPSR, 0)]
+            + [(reg.UC_ARM_REG_CONTROL, 0), (reg.UC_ARM_REG_XPSR, thumb << 24)]
             + [(reg.UC_ARM_REG_PRIMASK, 0), (reg.UC_ARM_REG_BASEPRI, 0), (reg.UC_ARM_REG_FAULTMASK, 0)]
         )
         self._uc.reg_write(reg.UC_ARM_REG_LR, 0xFFFF_FFFF)

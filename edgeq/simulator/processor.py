@@ -63,7 +63,7 @@ class Processor:
         self._first = None
         self._event = self.asleep = self._looping = self.reset_wanted = False
         stack, entry = (int.from_bytes(self._engine.uc.mem_read(vectors + i, 4), "little") for i in (0, 4))
-        self._exceptions.reset(stack)
+        self._exceptions.reset(stack, thumb=bool(entry & 1))
         self._pc = entry & ~1
         start = self._boot()
         self._pc = self._pc if start is None else start

@@ -185,6 +185,16 @@ def test_deploy_takes_a_model_to_a_board_that_stays(edgeq: Edgeq, model: Path, h
 
 
 @pytest.mark.slow
+def test_two_boards_are_flashed_at_once(process: Edgeq, builds: dict[str, Path], tmp_path: Path) -> None:
+    # In a process of its own: pyOCD is imported by both threads.
+    places = [f"virtual:nrf52840dk@{tmp_path / name}" for name in ("first", "second")]
+    said = process("flash", builds["nrf52840dk"], "--no-hello", "--json", *(w for p in places for w in ("--probe", p)))
+    assert said.code == 0, said.out
+    assert [device["result"]["verified"] for device in said.json["devices"]] == [True, True]
+    assert "invalid" not in said.err  # pyOCD's words on registers after a reset
+
+
+@pytest.mark.slow
 def test_a_board_goes_by_a_name_of_ones_own(
     edgeq: Edgeq, model: Path, builds: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -147,6 +147,7 @@ def test_a_reset_is_seen_once_and_can_be_caught(board: MakeBoard) -> None:
     debugger.write(DEMCR, 4, 1)
     debugger.write(AIRCR, 4, 0x05FA_0004)
     assert status(debugger) & (S_RESET_ST | S_HALT) == S_RESET_ST | S_HALT
+    assert register(debugger, 16) == 1 << 24
     assert register(debugger, 0) == 0 and register(debugger, PC) == debugger.read(0x0800_0004, 4) & ~1
     debugger.write(DEMCR, 4, 0)
     debugger.write(AIRCR, 4, 0x05FA_0004)
