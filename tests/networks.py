@@ -144,9 +144,32 @@ def transformer() -> Any:
     tokens = x = layers.Input((8, 16), batch_size=1)
     y = layers.MultiHeadAttention(2, 8)(x, x)
     x = layers.LayerNormalization()(layers.Add()([x, y]))
-    y = layers.Dense(16)(layers.Dense(32, activation="relu")(x))
+    y = layers.Dense(16)(layers.Dense(32, activation="gelu")(x))
     x = layers.LayerNormalization()(layers.Add()([x, y]))
     return tokens, layers.Dense(4, activation="softmax")(layers.GlobalAveragePooling1D()(x))
+
+
+def detector() -> Any:
+    """A head over two planes: SPLIT, nearest neighbours, boxes from a grid in five dimensions, a class by ARG_MAX."""
+    import tensorflow as tf
+    from tensorflow.keras import layers
+
+    image = x = _image(16)
+    x = _conv(x, 8, stride=2, activation="swish")
+    deep = layers.LeakyReLU()(_conv(x, 12, stride=2, activation=None))
+    x = layers.Concatenate()([layers.UpSampling2D(2)(layers.Conv2D(8, 1)(deep)), x])
+    first, second = layers.Lambda(lambda t: tf.split(t, 2, axis=-1), output_shape=[(8, 8, 8)] * 2)(x)
+    x = layers.Concatenate()([first, _conv(second, 8, activation="swish")])
+    x = layers.Reshape((8, 8, 2, 7))(layers.Conv2D(14, 1)(x))
+
+    def boxes(t: Any) -> Any:
+        grid = np.stack(np.meshgrid(np.arange(8), np.arange(8)), -1).astype(np.float32)[None, :, :, None]
+        sigmoid = tf.sigmoid(t)
+        size = tf.square(sigmoid[..., 2:4] * 2) * np.float32([[10, 13], [16, 30]])
+        return tf.concat([(sigmoid[..., :2] * 2 + grid) * 2, size, sigmoid[..., 4:]], -1)
+
+    x = layers.Lambda(boxes, output_shape=(8, 8, 2, 7))(x)
+    return image, [x, layers.Lambda(lambda t: tf.argmax(t[..., 4:], -1), output_shape=(8, 8, 2))(x)]
 
 
 def lstm_unrolled() -> Any:
@@ -177,6 +200,7 @@ NETWORKS: dict[str, Callable[[], Any]] = {
         unet,
         ssd,
         transformer,
+        detector,
         lstm_unrolled,
         lstm,
     )

@@ -1,4 +1,4 @@
-"""RELU, RELU6 and RELU_N1_TO_1 as operators of their own."""
+"""RELU, RELU6, RELU_N1_TO_1 and RELU_0_TO_1 as operators of their own."""
 
 from __future__ import annotations
 
@@ -53,6 +53,7 @@ KERNELS = (
     _row("RELU", 3),
     _row("RELU6", 3),
     _row("RELU_N1_TO_1", 2),
+    _row("RELU_0_TO_1", 1),
     _row("RELU", 4, DType.INT16),
     _row("RELU6", 4, DType.INT16),
 )

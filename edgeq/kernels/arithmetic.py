@@ -105,6 +105,8 @@ def activation_range(activation: str, out: Tensor) -> tuple[int, int]:
         return max(low, quantized(0.0)), min(high, quantized(6.0))
     if activation == "RELU_N1_TO_1":
         return max(low, quantized(-1.0)), min(high, quantized(1.0))
+    if activation == "RELU_0_TO_1":
+        return max(low, quantized(0.0)), min(high, quantized(1.0))
     return low, high
 
 

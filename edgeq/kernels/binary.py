@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from edgeq.graph import DType, Graph, Op
 from edgeq.kernels import arithmetic, overlaps, rules
@@ -217,7 +218,7 @@ def _comparisons() -> tuple[Kernel, ...]:
         same = op in ("EQUAL", "NOT_EQUAL")
         for dtype in (*_COMPARED, DType.INT8, *((DType.BOOL,) if same else ())):
             if op == "NOT_EQUAL" and dtype is DType.INT16:
-                continue  # no reference has it
+                continue  # 2.14 lacks it, and LiteRT 2.3 ends the process on it
             more = (inputs_are_quantized, scales_are_fractions) if dtype is DType.INT8 else ()
             name = f"compare_{SUFFIX[dtype]}"
             rows.append(
@@ -265,6 +266,11 @@ def _lower_select(graph: Graph, op: Op) -> Lowering:
             "item_bytes": str(out.dtype.bits // 8),
         },
         constants=tuple(constants),
+        overlap={
+            position: overlaps.broadcast(replace(tensor, shape=dims), out)
+            for position, (tensor, dims) in enumerate(((condition, shape), (a, a.shape), (b, b.shape)))
+            if not tensor.is_constant
+        },
     )
 
 

@@ -1,4 +1,4 @@
-"""Operators whose output is one value over and over, or known from shapes: FILL, ZEROS_LIKE, SHAPE; and PADV2."""
+"""Operators whose output is one value over and over, or known from shapes: FILL, ZEROS_LIKE, SHAPE, RANK; and PADV2."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from edgeq.graph import DType, Graph, Op
 from edgeq.kernels import rules
 from edgeq.kernels.contract import Call, Constant, Facts, Kernel, Lowering
 from edgeq.kernels.copies import ints
-from edgeq.kernels.data_movement import integers_are_quantized, pad_fields, paddings_fit, type_is_kept
+from edgeq.kernels.data_movement import integers_are_quantized, lower_padding, paddings_fit, type_is_kept
 from edgeq.kernels.operands import operand
-from edgeq.kernels.types import INDEX, MOVED
+from edgeq.kernels.types import INDEX, INT32, MOVED
 
 
 def _fill(pointer: str, count: int, item_bytes: int, constants: tuple[Constant, ...]) -> Lowering:
@@ -39,6 +39,13 @@ def _lower_shape(graph: Graph, op: Op) -> Lowering:
     return _fill("{const:shape}", 1, len(sizes), (Constant("shape", "uint8_t", sizes, "parameters"),))
 
 
+def _lower_rank(graph: Graph, op: Op) -> Lowering:
+    inp = graph.input_of(op, 0)
+    assert inp is not None
+    rank = np.array([len(inp.shape)], "<i4").tobytes()
+    return _fill("{const:rank}", 1, 4, (Constant("rank", "uint8_t", rank, "parameters"),))
+
+
 def fill_fits(graph: Graph, op: Op) -> Facts | None:
     """The sizes {sizes} don't give an output {out_shape}, or its value isn't one of the output's type: the file is
     damaged."""
@@ -55,6 +62,12 @@ def shape_fits(graph: Graph, op: Op) -> Facts | None:
     inp, out = graph.input_of(op, 0), graph.output_of(op)
     assert inp is not None
     return None if out.shape == (len(inp.shape),) else {"rank": len(inp.shape), "out_shape": list(out.shape)}
+
+
+def rank_is_a_number(graph: Graph, op: Op) -> Facts | None:
+    """The number of dimensions is one number, not {out_shape}: the file is damaged."""
+    out = graph.output_of(op)
+    return None if out.shape == () else {"out_shape": list(out.shape)}
 
 
 def shapes_are_equal(graph: Graph, op: Op) -> Facts | None:
@@ -77,8 +90,7 @@ def _lower_padv2(graph: Graph, op: Op) -> Lowering:
     value = graph.input_of(op, 2)
     assert value is not None and value.data is not None
     data = value.data.reshape(-1)[:1].astype(value.dtype.numpy.newbyteorder("<")).tobytes()
-    fields = pad_fields(graph, op, int.from_bytes(data.ljust(4, b"\0")[:4], "little", signed=True))
-    return Lowering.of_call(arguments=("{in0}", "{out0}"), struct="edgeq_pad_params", fields=fields)
+    return lower_padding(graph, op, int.from_bytes(data.ljust(4, b"\0")[:4], "little", signed=True))
 
 
 _PADDED = (DType.INT8, DType.INT16, DType.INT32, DType.UINT8, DType.FLOAT32)
@@ -134,6 +146,23 @@ KERNELS = (
             rules.activations_come_from_the_arena,
         ),
         lower=_lower_shape,
+        why="every core; known when code is generated",
+    ),
+    Kernel(
+        symbol="edgeq_fill",
+        op="RANK",
+        types="any",
+        max_version=1,
+        sources=("portable/copy.c",),
+        rules=(
+            rules.arity(1, 1),
+            rules.shapes_are_static,
+            rules.nothing_is_empty,
+            rules.types((MOVED,), INT32),
+            rank_is_a_number,
+            rules.activations_come_from_the_arena,
+        ),
+        lower=_lower_rank,
         why="every core; known when code is generated",
     ),
     Kernel(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from edgeq.graph import DType, Graph, Op
-from edgeq.kernels import arithmetic, conv, depthwise, rules, wide, windows
+from edgeq.kernels import arithmetic, conv, depthwise, overlaps, rules, wide, windows
 from edgeq.kernels.contract import Constant, Kernel, Lowering, Rule
 from edgeq.kernels.convolution import bias_fits, scale_pairs, weight_scales, weights_are_symmetric
 from edgeq.kernels.types import INT8, INT16
 
 
-def _lower(graph: Graph, op: Op, group: int, macs: int) -> Lowering:
+def _lower(graph: Graph, op: Op, group: int, macs: int, ahead: int, in_step: bool = False) -> Lowering:
     inp, weights, bias, out = (
         graph.input_of(op, 0),
         graph.input_of(op, 1),
@@ -40,6 +40,7 @@ def _lower(graph: Graph, op: Op, group: int, macs: int) -> Lowering:
             Constant("bias", "int64_t", values.reshape(-1).astype("<i8").tobytes()),
             Constant("scales", "int32_t", scale_pairs(multipliers), "parameters"),
         ),
+        overlap={0: overlaps.windows(window, 2, ahead=2 * ahead, in_step=in_step)},
         macs=macs,
     )
 
@@ -48,13 +49,14 @@ def _lower_conv(graph: Graph, op: Op) -> Lowering:
     weights = graph.input_of(op, 1)
     assert weights is not None
     positions = graph.output_of(op).elements // graph.output_of(op).shape[3]
-    return _lower(graph, op, weights.shape[3], positions * weights.elements)
+    return _lower(graph, op, weights.shape[3], positions * weights.elements, weights.shape[0] - 1)
 
 
 def _lower_depthwise(graph: Graph, op: Op) -> Lowering:
     inp, weights, out = graph.input_of(op, 0), graph.input_of(op, 1), graph.output_of(op)
     assert inp is not None and weights is not None
-    return _lower(graph, op, out.shape[3] // inp.shape[3], out.elements // out.shape[3] * weights.elements)
+    in_c, out_c = inp.shape[3], out.shape[3]
+    return _lower(graph, op, out_c // in_c, out.elements // out_c * weights.elements, out_c - in_c, in_step=True)
 
 
 def _rules(axis: int, channels_fit: Rule, biases: tuple[DType, ...]) -> tuple[Rule, ...]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from math import prod
+from types import MappingProxyType
 
 import numpy as np
 
 from edgeq.graph import DType, Graph, Op
-from edgeq.kernels import arithmetic, rules
+from edgeq.kernels import arithmetic, overlaps, rules
 from edgeq.kernels.activations import size_is_kept
 from edgeq.kernels.contract import Call, Constant, Facts, Kernel, Lowering
 from edgeq.kernels.types import INDEX, MOVED
@@ -66,8 +67,19 @@ def pad_fields(graph: Graph, op: Op, value: int) -> dict[str, str]:
 def _lower_pad(graph: Graph, op: Op) -> Lowering:
     out = graph.output_of(op)
     value = arithmetic.zero_point_of(out) if out.quant is not None else 0
+    return lower_padding(graph, op, value)
+
+
+def lower_padding(graph: Graph, op: Op, value: int) -> Lowering:
+    """The call, for any value to pad with."""
+    inp, paddings = graph.input_of(op, 0), graph.input_of(op, 1)
+    assert inp is not None and paddings is not None and paddings.data is not None
+    before = tuple(int(b) for b in paddings.data.reshape(-1, 2)[:, 0])
     return Lowering.of_call(
-        arguments=("{in0}", "{out0}"), struct="edgeq_pad_params", fields=pad_fields(graph, op, value)
+        arguments=("{in0}", "{out0}"),
+        struct="edgeq_pad_params",
+        fields=pad_fields(graph, op, value),
+        overlap={0: overlaps.padded(before, inp.shape, graph.output_of(op))},
     )
 
 
@@ -143,6 +155,8 @@ def _lower_concatenation(graph: Graph, op: Op) -> Lowering:
     item = out.dtype.bits // 8
     calls: list[Call] = []
     constants: list[Constant] = []
+    overlap: dict[int, int] = {}
+    outer, step = prod(out.shape[:axis]), prod(out.shape[axis:]) * item
     offset = 0
     for position, index in enumerate(op.inputs):
         tensor = graph.tensors[index]
@@ -152,15 +166,17 @@ def _lower_concatenation(graph: Graph, op: Op) -> Lowering:
             data = tensor.data.astype(tensor.dtype.numpy.newbyteorder("<")).tobytes()
             constants.append(Constant(f"part{position}", "uint8_t", data))
             pointer = f"{{const:part{position}}}"
+        else:  # the parts before it are written whole before it is read; the first is read row by row
+            overlap[position] = (outer - 1) * (step - (0 if position else block)) + offset
         fields = {
-            "outer": str(prod(out.shape[:axis])),
+            "outer": str(outer),
             "block_bytes": str(block),
-            "step_bytes": str(prod(out.shape[axis:]) * item),
+            "step_bytes": str(step),
             "offset_bytes": str(offset),
         }
         calls.append(Call((pointer, "{out0}"), "edgeq_concat_params", fields))
         offset += block
-    return Lowering(tuple(calls), tuple(constants))
+    return Lowering(tuple(calls), tuple(constants), overlap=MappingProxyType(overlap))
 
 
 _MOVE = (rules.shapes_are_static, rules.nothing_is_empty, rules.activations_come_from_the_arena)

@@ -11,7 +11,7 @@ from edgeq.kernels.activations import size_is_kept
 from edgeq.kernels.binary import lower_broadcast, slopes_are_per_element
 from edgeq.kernels.contract import Call, Facts, Kernel, Lowering, Rule
 from edgeq.kernels.elementwise import shapes_broadcast
-from edgeq.kernels.float_layers import ONE_STEP, activation_limits, float_row, literal
+from edgeq.kernels.float_layers import NEAR, ONE_STEP, activation_limits, float_row, literal
 from edgeq.kernels.lookup import alpha_of
 from edgeq.kernels.operands import operand
 from edgeq.kernels.types import FLOAT, INT32, SUFFIX
@@ -39,7 +39,11 @@ def _binary(op: str, max_version: int, *more: Rule, source: str = "binary_f32", 
 
 def _lower_unary(limits: tuple[float, float]) -> Callable[[Graph, Op], Lowering]:
     def lower(graph: Graph, op: Op) -> Lowering:
-        low, high = (float(alpha_of(op)), 0.0) if op.kind == "LEAKY_RELU" else limits
+        low, high = limits
+        if op.kind == "LEAKY_RELU":
+            low = float(alpha_of(op))
+        elif op.kind == "GELU":
+            low = float(bool(op.options.get("approximate")))
         fields = {"count": str(graph.output_of(op).elements), "low": literal(low), "high": literal(high)}
         return Lowering.of_call(("{in0}", "{out0}"), "edgeq_unary_f32_params", fields, overlap={0: 0})
 
@@ -188,6 +192,7 @@ KERNELS = (
     _unary("TANH", 3, exact=ONE_STEP),
     _unary("LOGISTIC", 3, exact=ONE_STEP),
     _unary("ELU", 1, exact=ONE_STEP),
+    _unary("GELU", 2, exact=NEAR),
     _cast("edgeq_cast", "cast", _WHOLE, _WHOLE),
     _cast("edgeq_cast_to_f32", "cast_f32", _WHOLE, FLOAT),
     _cast("edgeq_cast_from_f32", "cast_f32", FLOAT, _WHOLE, _SATURATES),

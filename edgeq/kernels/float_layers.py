@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeq.graph import DType, Graph, Op
-from edgeq.kernels import conv, depthwise, pooling, rules, spatial, svdf, windows
+from edgeq.kernels import conv, depthwise, overlaps, pooling, rules, spatial, svdf, windows
 from edgeq.kernels.activations import size_is_kept
 from edgeq.kernels.batch_matmul import lower_product, product_rules
 from edgeq.kernels.contract import Constant, Kernel, Lowering, Rule
@@ -64,8 +64,16 @@ def _lower_window(graph: Graph, op: Op, window: windows.Window, group: int, macs
             "group": str(group),
         },
         constants=_weights_and_bias(graph, op, window.out_c, bias_at=3 if transposed else 2),
+        overlap={0: _window_overlap(op, window)} if not transposed else {},
         macs=macs,
     )
+
+
+def _window_overlap(op: Op, window: windows.Window) -> int:
+    """All channels of a pixel before the next pixel's; of a depthwise convolution channel c reads c / multiplier."""
+    depthwise = op.kind == "DEPTHWISE_CONV_2D"
+    ahead = window.out_c - window.in_c if depthwise else window.out_c - 1
+    return overlaps.windows(window, 4, ahead=4 * ahead, in_step=depthwise)
 
 
 def _lower_convolution(graph: Graph, op: Op) -> Lowering:
@@ -98,6 +106,7 @@ def _lower_fully_connected(graph: Graph, op: Op) -> Lowering:
             **activation_limits(op),
         },
         constants=_weights_and_bias(graph, op, outputs),
+        overlap={0: overlaps.rows(rows, 4 * depth, 4 * outputs, ahead=4 * (outputs - 1))},
         macs=rows * weights.elements,
     )
 
@@ -111,7 +120,8 @@ def _lower_pool(graph: Graph, op: Op) -> Lowering:
     assert inp is not None
     window = windows.window_of(inp, out, op, op.integer("filter_height"), op.integer("filter_width"))
     fields = {"window": window.initializer(), **activation_limits(op)}
-    return Lowering.of_call(("{in0}", "{out0}"), "edgeq_pool_f32_params", fields)
+    overlap = {0: overlaps.windows(window, 4, in_step=True)}
+    return Lowering.of_call(("{in0}", "{out0}"), "edgeq_pool_f32_params", fields, overlap=overlap)
 
 
 def _positions(size: int, out_size: int, corners: bool, centres: bool) -> tuple[list[int], list[float]]:
@@ -147,6 +157,7 @@ def _lower_resize(graph: Graph, op: Op) -> Lowering:
             else Constant(name, "float", np.array(v, "<f4").tobytes(), "parameters")
             for name, v in zip(names, values, strict=True)
         ),
+        overlap={0: overlaps.interpolated(inp, out, tuple(tables[0][0][::2]), tuple(tables[1][0][::2]))},
     )
 
 
@@ -298,6 +309,7 @@ def float_row(
 
 
 ONE_STEP = "within two units in the last place of the reference's C library"
+NEAR = "within 2**-20 of the largest output: exponentials and the error function are not the reference's C library's"
 _SUMMED = "within a few units in the last place: its exponentials are not the reference's C library's"
 
 KERNELS = (

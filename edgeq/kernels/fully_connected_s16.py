@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgeq.graph import DType, Graph, Op
-from edgeq.kernels import arithmetic, rules, wide, windows
+from edgeq.kernels import arithmetic, overlaps, rules, wide, windows
 from edgeq.kernels.contract import Constant, Kernel, Lowering
 from edgeq.kernels.convolution import bias_fits, scale_pairs, weight_scales
 from edgeq.kernels.fully_connected import channels_are_symmetric, shapes_fit, weights_are_plain
@@ -47,6 +47,7 @@ def _lower(graph: Graph, op: Op) -> Lowering:
             Constant("bias", "int64_t", values.reshape(-1).astype("<i8").tobytes()),
             Constant("scales", "int32_t", scale_pairs(multipliers), "parameters"),
         ),
+        overlap={0: overlaps.rows(rows, 2 * depth, 2 * outputs, ahead=2 * (outputs - 1))},
         macs=rows * weights.elements,
     )
 

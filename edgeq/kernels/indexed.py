@@ -9,7 +9,7 @@ from math import prod
 import numpy as np
 
 from edgeq.graph import DType, Graph, Op, Tensor
-from edgeq.kernels import rules
+from edgeq.kernels import overlaps, rules
 from edgeq.kernels.contract import Constant, Facts, Kernel, Lowering, Rule
 from edgeq.kernels.copies import ints, steps
 from edgeq.kernels.moves import outputs_keep_type, quantization_is_kept
@@ -41,6 +41,7 @@ def _lower_indices(indices: Indices) -> Callable[[Graph, Op], Lowering]:
             struct="edgeq_index_copy_params",
             fields={"size": f"{{{sizes}}}", "offsets": "{const:offsets}", "block_bytes": str(block)},
             constants=(*constants, Constant("offsets", "int32_t", offsets.tobytes(), "parameters")),
+            overlap={0: overlaps.taken(tuple(map(tuple, tables)), block, inp.size_bytes)} if not constants else {},
         )
 
     return lower

@@ -58,6 +58,7 @@ def _f32(function: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]])
 
 
 EXP, _TANH = _f32(np.exp), _f32(np.tanh)
+_ROOT_HALF = float(np.float32(math.sqrt(0.5)))
 
 
 def _logistic(x: Floats) -> Floats:
@@ -67,6 +68,34 @@ def _logistic(x: Floats) -> Floats:
 
 def _elu(x: Floats) -> Floats:
     return np.where(x < 0, _f32(np.expm1)(x), x)
+
+
+def _gelu(x: Floats, smooth: Callable[[Floats], Floats]) -> Floats:
+    """x times how much of a normal distribution lies below it, in float32 (reference/gelu.h)."""
+    with np.errstate(all="ignore"):
+        return np.float32(0.5) * x * (np.float32(1) + smooth(x))
+
+
+def _erf(x: Floats) -> Floats:
+    exact = np.array([math.erf(float(v) * _ROOT_HALF) for v in x], np.float64)
+    return exact.astype(np.float32)
+
+
+def _tanh_of_cube(x: Floats) -> Floats:
+    with np.errstate(all="ignore"):
+        return _TANH(np.float32(2 / math.sqrt(2 * math.pi)) * (x + np.float32(0.044715) * x * x * x))
+
+
+def _gelu_table(op: Op, inp: Tensor, out: Tensor) -> list[int]:
+    smooth = _tanh_of_cube if op.options.get("approximate") else _erf
+    return _through_float(lambda x: _gelu(x, smooth))(op, inp, out)
+
+
+def _sqrt(op: Op, inp: Tensor, out: Tensor) -> list[int]:
+    """Cut off, not rounded; of what is negative, which the reference refuses, 0."""
+    offsets = np.maximum(np.arange(-128, 128, dtype=np.int64) - zero_point_of(inp), 0)
+    roots = np.sqrt(scale_of(inp) * offsets.astype(np.float32)) / scale_of(out)
+    return [_clamped(int(v) + zero_point_of(out)) for v in roots.astype(np.float64)]
 
 
 def _abs(op: Op, inp: Tensor, out: Tensor) -> list[int]:
@@ -183,6 +212,7 @@ def slope_is_usable(graph: Graph, op: Op) -> Facts | None:
     return None if 0 <= alpha <= 1 << 20 else {"alpha": alpha}
 
 
+_NO_ROOT = "equal for what isn't negative; the root of the rest, which the reference refuses, is 0"
 _SATURATES = "equal while the output is less than 2**31 steps; beyond, where the reference is undefined, it saturates"
 
 
@@ -223,5 +253,7 @@ KERNELS = (
     _row("EXP", 2, _through_float(EXP), exact=_SATURATES),
     _row("LOG", 2, _through_float(_f32(np.log))),
     _row("RSQRT", 3, _rsqrt, root_is_defined),
+    _row("SQRT", 2, _sqrt, exact=_NO_ROOT),
+    _row("GELU", 2, _gelu_table),
     _row("ABS", 5, _abs, rules.factor_is_defined(0)),
 )

@@ -1,4 +1,4 @@
-"""UNIDIRECTIONAL_SEQUENCE_LSTM of int8 with an int16 cell, without peepholes, projection and layer normalization."""
+"""UNIDIRECTIONAL_SEQUENCE_LSTM of int8 with an int16 cell, and of float32; no peepholes, projection, normalization."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from edgeq.kernels import arithmetic, rules
 from edgeq.kernels.arithmetic import quantize_multiplier, scale_of, zero_point_of
 from edgeq.kernels.contract import Constant, Facts, Kernel, Lowering
 from edgeq.kernels.elementwise import scale_initializer
-from edgeq.kernels.types import INT8
+from edgeq.kernels.float_layers import NEAR, literal
+from edgeq.kernels.types import FLOAT, INT8
 
 _WEIGHTS, _RECURRENT, _BIASES = range(1, 5), range(5, 9), range(12, 16)
 _HIDDEN, _CELL = 18, 19
@@ -70,6 +71,18 @@ def parts_are_known(graph: Graph, op: Op) -> Facts | None:
     return None
 
 
+def float_parts_are_known(graph: Graph, op: Op) -> Facts | None:
+    """Input '{tensor}' must be float32, and a constant or, of the state, a variable, with the activation TANH: convert
+    the model again."""
+    for position in (*_WEIGHTS, *_RECURRENT, *_BIASES, _HIDDEN, _CELL):
+        tensor = _tensor(graph, op, position)
+        placed = tensor.is_variable if position in (_HIDDEN, _CELL) else tensor.is_constant
+        tanh = op.text("fused_activation_function", "NONE") == "TANH"
+        if tensor.dtype is not DType.FLOAT32 or not placed or not tanh:
+            return {"tensor": tensor.short_name}
+    return None
+
+
 def lstm_shapes_fit(graph: Graph, op: Op) -> Facts | None:
     """Input {in_shape}, weights {weights}, states {hidden} and output {out} don't belong together: the file is
     damaged."""
@@ -109,6 +122,45 @@ def _matrix(graph: Graph, op: Op, positions: range) -> npt.NDArray[np.int8]:
     return np.stack(parts)
 
 
+def _ends(graph: Graph, op: Op) -> dict[str, str]:
+    """`batches` to `time_major` of the parameters."""
+    inp = _tensor(graph, op, 0)
+    major = bool(op.options.get("time_major"))
+    steps, batches = inp.shape[:2] if major else (inp.shape[1], inp.shape[0])
+    return {
+        "batches": str(batches),
+        "steps": str(steps),
+        "inputs": str(inp.shape[2]),
+        "units": str(_tensor(graph, op, 1).shape[0]),
+        "time_major": str(int(major)),
+    }
+
+
+def _clip(op: Op) -> float:
+    clip = op.options.get("cell_clip", 0.0)
+    return float(clip) if isinstance(clip, int | float) else 0.0
+
+
+def _lower_float(graph: Graph, op: Op) -> Lowering:
+    """LstmStepFloat (tensorflow/lite/kernels/lstm_eval.cc)."""
+    fields, constants, size = _ends(graph, op), [], 0
+    for name, positions in (("weights", _WEIGHTS), ("recurrent", _RECURRENT), ("bias", _BIASES)):
+        data = [d for p in positions if (d := _tensor(graph, op, p).data) is not None]
+        constants.append(Constant(name, "float", np.stack(data).astype("<f4").tobytes()))
+        fields[name] = f"{{const:{name}}}"
+        size += sum(d.size for d in data) if name != "bias" else 0
+    limit = _clip(op)
+    fields["clip"] = literal(limit if limit > 0 else float(np.finfo(np.float32).max))
+    return Lowering.of_call(
+        arguments=("{in0}", f"{{in{_HIDDEN}}}", f"{{in{_CELL}}}", "{out0}", "{scratch}"),
+        struct="edgeq_lstm_f32_params",
+        fields=fields,
+        constants=tuple(constants),
+        scratch_bytes=16 * int(fields["units"]),
+        macs=int(fields["steps"]) * int(fields["batches"]) * size,
+    )
+
+
 def _lower(graph: Graph, op: Op) -> Lowering:
     """PopulateQuantizedLstmParams8x8_16 and PopulatePrecomputedZPTimesWeightsWithBias
     (tensorflow/lite/kernels/unidirectional_sequence_lstm.cc); factors in float32."""
@@ -126,21 +178,14 @@ def _lower(graph: Graph, op: Op) -> Lowering:
         for source, position in ((inp, _WEIGHTS[gate]), (hidden, _RECURRENT[gate])):
             real = np.float32(np.float32(scale_of(_tensor(graph, op, position)) * scale_of(source)) / _GATE_SCALE)
             scales.append(scale_initializer(quantize_multiplier(float(real))))
-    major = bool(op.options.get("time_major"))
-    steps, batches = inp.shape[:2] if major else (inp.shape[1], inp.shape[0])
-    units, inputs = weights.shape[1:]
-    clip = op.options.get("cell_clip", 0.0)
-    limit = float(clip) / float(scale_of(cell)) if isinstance(clip, int | float) else 0.0
+    ends = _ends(graph, op)
+    limit = _clip(op) / float(scale_of(cell))
     hidden_scale = float(np.float32(2.0**-15 / float(scale_of(hidden)) * 2.0**-15))
     return Lowering.of_call(
         arguments=("{in0}", f"{{in{_HIDDEN}}}", f"{{in{_CELL}}}", "{out0}", "{scratch}"),
         struct="edgeq_lstm_params",
         fields={
-            "batches": str(batches),
-            "steps": str(steps),
-            "inputs": str(inputs),
-            "units": str(units),
-            "time_major": str(int(major)),
+            **ends,
             "weights": "{const:weights}",
             "recurrent": "{const:recurrent}",
             "bias": "{const:bias}",
@@ -157,8 +202,8 @@ def _lower(graph: Graph, op: Op) -> Lowering:
             Constant("bias", "int32_t", bias.astype("<i4").tobytes()),
             Constant("recurrent_bias", "int32_t", recurrent_bias.astype("<i4").tobytes()),
         ),
-        scratch_bytes=8 * units,
-        macs=steps * batches * (weights.size + recurrent.size),
+        scratch_bytes=8 * int(ends["units"]),
+        macs=int(ends["steps"]) * int(ends["batches"]) * (weights.size + recurrent.size),
     )
 
 
@@ -183,5 +228,24 @@ KERNELS = (
         ),
         lower=_lower,
         why="every core; its state is kept, model_reset() clears it",
+    ),
+    Kernel(
+        symbol="edgeq_lstm_f32",
+        op="UNIDIRECTIONAL_SEQUENCE_LSTM",
+        types="float32",
+        max_version=4,
+        sources=("portable/lstm_f32.c",),
+        rules=(
+            rules.arity(1, 24),
+            rules.shapes_are_static,
+            rules.types((FLOAT,), FLOAT),
+            is_plain,
+            float_parts_are_known,
+            lstm_shapes_fit,
+            rules.activations_come_from_the_arena,
+        ),
+        lower=_lower_float,
+        why="every core; slow without a floating-point unit; its state is kept, model_reset() clears it",
+        exact=NEAR,
     ),
 )

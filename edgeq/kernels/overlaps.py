@@ -50,6 +50,34 @@ def rows(count: int, in_bytes: int, out_bytes: int, *, ahead: int = 0) -> int:
     return distance(step * out_bytes + ahead, step * in_bytes, count * in_bytes)
 
 
+def padded(before: tuple[int, ...], shape: tuple[int, ...], out: Tensor) -> int:
+    """Of a kernel that writes an output front to back, from which an input of this shape is cut from `before` on."""
+    inside = np.zeros(out.shape, np.bool_)
+    inside[tuple(slice(b, b + n) for b, n in zip(before, shape, strict=True))] = True
+    read = np.cumsum(inside.reshape(-1)) - inside.reshape(-1)  # before each element of the output
+    item = out.dtype.bits // 8
+    last = int(np.flatnonzero(inside)[-1]) + 1
+    return distance(np.arange(last) * item, read[:last] * item, int(inside.sum()) * item)
+
+
+def taken(tables: tuple[tuple[int, ...], ...], block: int, size: int) -> int:
+    """Of a kernel that copies blocks from the sums of one offset of each table, the last table's fastest."""
+    places = np.zeros(1, np.int64)
+    for table in tables:
+        places = (places[:, None] + np.array(table, np.int64)).reshape(-1)
+    return distance(np.arange(places.size) * block, places, size)
+
+
+def interpolated(inp: Tensor, out: Tensor, rows: tuple[int, ...], columns: tuple[int, ...]) -> int:
+    """Of a kernel that makes pixels of the output, channel by channel, of the input from these rows and columns on."""
+    pixel = inp.shape[3] * inp.dtype.bits // 8
+    plane = (np.array(rows)[:, None] * inp.shape[2] + np.array(columns)).reshape(-1)
+    places = np.arange(inp.shape[0])[:, None] * (inp.shape[1] * inp.shape[2]) + plane
+    needed = places.reshape(-1) * pixel
+    step = int(inp.shape[3] > 1) * inp.dtype.bits // 8  # of two channels, the second is read after the first
+    return distance(np.arange(needed.size) * pixel + step, needed + step, inp.size_bytes)
+
+
 def windows(window: Window, element_bytes: int = 1, *, ahead: int = 0, tile: int = 1, in_step: bool = False) -> int:
     """Of a window that slides over a plane, row by row, all channels of a pixel before the next pixel's.
 

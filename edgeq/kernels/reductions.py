@@ -12,7 +12,7 @@ from edgeq.kernels.contract import Facts, Kernel, Lowering, Rule
 from edgeq.kernels.copies import ints
 from edgeq.kernels.elementwise import scale_initializer
 from edgeq.kernels.mean import axes_are_valid, reduced_axes
-from edgeq.kernels.types import INT32, SUFFIX
+from edgeq.kernels.types import INDEX, INT32, SUFFIX
 
 _RANK = 6
 
@@ -126,7 +126,8 @@ def axis_is_kept(graph: Graph, op: Op) -> Facts | None:
 
 
 def _lower_arg(graph: Graph, op: Op) -> Lowering:
-    return Lowering.of_call(("{in0}", "{out0}"), "edgeq_axis_params", _around_axis(graph, op))
+    fields = {**_around_axis(graph, op), "out_words": str(graph.output_of(op).dtype.bits // 32)}
+    return Lowering.of_call(("{in0}", "{out0}"), "edgeq_axis_params", fields)
 
 
 def _lower_cumsum(graph: Graph, op: Op) -> Lowering:
@@ -172,7 +173,7 @@ def _arg_row(op: str, dtype: DType) -> Kernel:
             rules.arity(2, 2),
             rules.shapes_are_static,
             rules.nothing_is_empty,
-            rules.types(((dtype,), (DType.INT32, DType.INT64)), INT32),
+            rules.types(((dtype,), INDEX), INDEX),
             rules.constant(1, "axis"),
             rules.rank(0, (1, 2, 3, 4, 5, 6)),
             axis_is_dropped,

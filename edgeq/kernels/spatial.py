@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgeq.graph import DType, Graph, Op, Tensor
-from edgeq.kernels import arithmetic, rules, wide, windows
+from edgeq.kernels import arithmetic, overlaps, rules, wide, windows
 from edgeq.kernels.contract import Constant, Facts, Kernel, Lowering, Rule
 from edgeq.kernels.convolution import scale_pairs
 from edgeq.kernels.copies import ints
@@ -205,6 +205,7 @@ def _lower_bilinear(graph: Graph, op: Op) -> Lowering:
             Constant(name, "int32_t", np.array(table, "<i4").tobytes(), "parameters")
             for name, table in zip(("rows", "columns"), tables, strict=True)
         ),
+        overlap={0: overlaps.interpolated(inp, out, tuple(tables[0][::3]), tuple(tables[1][::3]))},
     )
 
 

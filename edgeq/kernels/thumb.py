@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
 from edgeq.graph import Graph, Op
-from edgeq.kernels import conv, depthwise, fully_connected
+from edgeq.kernels import conv, depthwise, fully_connected, overlaps
 from edgeq.kernels.channels import Channels
 from edgeq.kernels.contract import Constant, Facts, Kernel, Lowering, Rule
 from edgeq.kernels.convolution import convolution_rules, parts, scale_pairs
@@ -17,7 +18,7 @@ from edgeq.kernels.dsp import round_up
 from edgeq.kernels.windows import Window
 
 _START = 1 << 15  # of the word that two channels' products are added up in
-_MOST_CHANNELS = 32  # EDGEQ_THUMB_CHANNELS
+_MOST_CHANNELS = 32  # of a position at a time: EDGEQ_THUMB_CHANNELS
 _PASS_BYTES = 8192  # of weights in one pass: half of the RP2040's cache
 _POINTER_BYTES = 4
 
@@ -92,8 +93,27 @@ def _scales(channels: Channels) -> bytes:
     return scale_pairs(multipliers if len(multipliers) > 1 else multipliers * channels.bias.size)
 
 
-def _call(window: Window, channels: Channels, macs: int, scratch_bytes: int) -> Lowering:
+def _pass(channels: Channels) -> int:
+    """Output channels in one pass over all positions, a multiple of four: as many as leave their weights in a small
+    cache in front of the flash."""
+    outputs, depth = channels.weights.shape
+    return min(round_up(outputs, 4), max(4, _PASS_BYTES // (2 * round_up(depth, 4)) // 4 * 4))
+
+
+def _written_early(outputs: int) -> int:
+    """Channels of a position that are written before its inputs are read for the last time: all but the last few."""
+    return (outputs - 1) // _MOST_CHANNELS * _MOST_CHANNELS
+
+
+def _call(window: Window, channels: Channels, macs: int, scratch_bytes: int, least: int | None = None) -> Lowering:
+    """The call.
+
+    Args:
+        least: how far the input may lie over the output when all channels are done in one pass over the positions; a
+            second pass finds nothing of it.
+    """
     depth = round_up(channels.weights.shape[1], 4)
+    once = _pass(channels) >= channels.weights.shape[0]
     arguments = ("{in0}", "{out0}", "{scratch}") if scratch_bytes else ("{in0}", "{out0}")
     return Lowering.of_call(
         arguments=arguments,
@@ -104,7 +124,7 @@ def _call(window: Window, channels: Channels, macs: int, scratch_bytes: int) -> 
             "starts": "(const edgeq_thumb_start *){const:starts}",
             "scales": "(const edgeq_scale *){const:scales}",
             "depth": str(depth),
-            "channels": str(min(_MOST_CHANNELS, max(4, _PASS_BYTES // (2 * depth) // 4 * 4))),
+            "channels": str(_pass(channels)),
             "in_zero": str(channels.in_zero),
             "out_zero": str(channels.out_zero),
             "act_min": str(channels.act_min),
@@ -112,6 +132,7 @@ def _call(window: Window, channels: Channels, macs: int, scratch_bytes: int) -> 
         },
         constants=pack(channels),
         scratch_bytes=scratch_bytes,
+        overlap={0: least} if least is not None and once else {},
         macs=macs,
     )
 
@@ -119,24 +140,33 @@ def _call(window: Window, channels: Channels, macs: int, scratch_bytes: int) -> 
 def _lower_conv(graph: Graph, op: Op) -> Lowering:
     p = parts(graph, op)
     channels = p.channels(p.weights.reshape(p.window.out_c, -1))
-    return _call(p.window, channels, conv.macs(graph, op), round_up(channels.weights.shape[1], 4))
+    return _gathered(p.window, channels, conv.macs(graph, op))
+
+
+def _gathered(window: Window, channels: Channels, macs: int) -> Lowering:
+    """A position's inputs are copied before its first output is written."""
+    scratch = round_up(channels.weights.shape[1], 4)
+    return _call(window, channels, macs, scratch, overlaps.windows(window))
 
 
 def _lower_pointwise(graph: Graph, op: Op) -> Lowering:
     p = parts(graph, op)
-    return _call(p.window, p.channels(p.weights.reshape(p.window.out_c, -1)), conv.macs(graph, op), 0)
+    channels = p.channels(p.weights.reshape(p.window.out_c, -1))
+    least = overlaps.windows(p.window, ahead=_written_early(p.window.out_c))
+    return _call(p.window, channels, conv.macs(graph, op), 0, least)
 
 
 def _lower_one_channel(graph: Graph, op: Op) -> Lowering:
     p = parts(graph, op)
     channels = p.channels(np.ascontiguousarray(p.weights.reshape(-1, p.window.out_c).T))
-    return _call(p.window, channels, depthwise.macs(graph, op), round_up(channels.weights.shape[1], 4))
+    return _gathered(p.window, channels, depthwise.macs(graph, op))
 
 
 def _lower_fully_connected(graph: Graph, op: Op) -> Lowering:
     p = fully_connected.parts(graph, op)
     window = Window(1, 1, p.rows, p.depth, 1, p.rows, p.outputs, 1, 1, 1, 1, 1, 1, 0, 0)
-    return _call(window, fully_connected.channels_of(p), p.rows * p.weights.size, 0)
+    least = overlaps.rows(p.rows, p.depth, p.outputs, ahead=_written_early(p.outputs))
+    return _call(window, fully_connected.channels_of(p), p.rows * p.weights.size, 0, least)
 
 
 def has_one_row(graph: Graph, op: Op) -> Facts | None:
@@ -151,7 +181,8 @@ def _lower_one_row(graph: Graph, op: Op) -> Lowering:
     weights = np.zeros((round_up(p.outputs, 4), p.depth), np.int8)
     weights[: p.outputs] = p.weights
     fours = np.ascontiguousarray(weights.reshape(-1, 4, p.depth).transpose(0, 2, 1))
-    return _of_bytes(lowered, fours, fully_connected.channels_of(p))
+    least = overlaps.rows(1, p.depth, p.outputs, ahead=_written_early(p.outputs))
+    return replace(_of_bytes(lowered, fours, fully_connected.channels_of(p)), overlap=MappingProxyType({0: least}))
 
 
 def _of_bytes(lowered: Lowering, fours: npt.NDArray[np.int8], channels: Channels) -> Lowering:
@@ -168,9 +199,11 @@ def _lower_depthwise(graph: Graph, op: Op) -> Lowering:
     p = parts(graph, op)
     taps = p.weights.reshape(-1, p.window.out_c)
     channels = p.channels(np.ascontiguousarray(taps.T))
-    lowered = _call(p.window, channels, depthwise.macs(graph, op), _POINTER_BYTES * taps.shape[0] + p.window.in_c)
+    scratch = _POINTER_BYTES * taps.shape[0] + p.window.in_c
+    lowered = _call(p.window, channels, depthwise.macs(graph, op), scratch)
     fours = np.ascontiguousarray(taps.reshape(taps.shape[0], -1, 4).transpose(1, 0, 2))
-    return _of_bytes(lowered, fours, channels)
+    least = overlaps.windows(p.window, in_step=True)
+    return replace(_of_bytes(lowered, fours, channels), overlap=MappingProxyType({0: least}))
 
 
 _MAT_VEC = ("thumb/edgeq_thumb.h", "thumb/mat_vec_s8_thumb.S")

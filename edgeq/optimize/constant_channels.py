@@ -176,7 +176,8 @@ def _absorbs(graph: Graph, op: Op, index: int, given: Interval, readers: Mapping
     if op.kind == "FULLY_CONNECTED" and is_served(graph, op) and bias is not None:
         weights = graph.input_of(op, 1)
         assert weights is not None
-        return np.full(given.low.size, weights.shape[1] == given.low.size and arithmetic.zero_point_of(weights) == 0)
+        whole = weights.is_constant and weights.shape[1] == given.low.size
+        return np.full(given.low.size, whole and arithmetic.zero_point_of(weights) == 0)
     return nothing
 
 

@@ -154,10 +154,10 @@ def _depthwise(graph: Graph, op: Op, ranges: Mapping[int, Interval]) -> Interval
 
 
 def _fully_connected(graph: Graph, op: Op, ranges: Mapping[int, Interval]) -> Interval:
-    p = fully_connected.parts(graph, op)
-    given = ranges[op.inputs[0]]
-    if given.low.size != p.depth:
+    given, weights = ranges[op.inputs[0]], graph.input_of(op, 1)
+    if weights is None or not weights.is_constant or given.low.size != weights.shape[1]:
         return anything(graph, op.outputs[0])
+    p = fully_connected.parts(graph, op)
     return _matrix_interval(
         p.weights.astype(np.int64) - p.weights_zero,
         p.bias.astype(np.int64),

@@ -3,7 +3,7 @@
 tflite-runtime 2.14 is the reference as it is. LiteRT's own reference kernels differ from it in one operator,
 int8 FULLY_CONNECTED; there the network is cut at each of these, which are then computed in integers. So it is in 2.14
 where that one leaves a part of the output unwritten (`leaves_rows_out`), and in both for sums of int8 (`sums`). 4-bit
-weights are widened to 8 bits first. Four operators have no reference kernel (`_ONE_KERNEL`): the network is cut there
+weights are widened to 8 bits first. A few operators have no reference kernel (`_ONE_KERNEL`): the network is cut there
 too, and the one kernel that there is runs.
 """
 
@@ -29,8 +29,10 @@ from edgeq.reference.sums import is_quantized_sum, quantized_sum
 from edgeq.reference.widen import has_4_bit_weights, widened
 
 Engine = Literal["auto", "tflite-runtime", "litert"]
-_ONE_KERNEL = frozenset({"CEIL", "CUMSUM", "ELU", "ROUND"})
-"""What BUILTIN_REF lacks (CUMSUM in 2.14 only); their kernels take no short cuts that would change a bit."""
+_ONE_KERNEL = frozenset({"CEIL", "CUMSUM", "DEPTH_TO_SPACE", "ELU", "ROUND", "TILE"})
+"""What BUILTIN_REF lacks (CUMSUM in 2.14 only; DEPTH_TO_SPACE and TILE as converters write them for int8 now); their
+kernels take no short cuts that would change a bit."""
+_BROADCAST_MOST = {"MUL": 4, "SUB": 5}
 _Array = npt.NDArray[np.generic]
 _Values = dict[int, _Array]
 
@@ -70,6 +72,8 @@ class Reference:
             self._use("litert")
 
     def _use(self, engine: str) -> None:
+        if engine == "tflite-runtime":
+            _refuse_what_2_14_lacks(self.graph)
         self._engine = engine
         self._replayed = frozenset(
             op.index
@@ -248,6 +252,28 @@ def _choose(engine: Engine) -> str:
 def _tensorflow_came_first() -> bool:
     """tflite-runtime 2.14 loaded after TensorFlow 2.21 reads foreign memory; the other way round is fine."""
     return "tensorflow" in sys.modules and _MODULES["tflite-runtime"] not in sys.modules
+
+
+def _refuse_what_2_14_lacks(graph: Graph) -> None:
+    """And says so only once it runs: a DIV of int8; MUL and SUB that broadcast over more dimensions than they have room
+    for, at which they abort."""
+    for op in graph.ops:
+        if op.kind == "DIV" and graph.output_of(op).dtype is DType.INT8:
+            raise UnsupportedError(
+                f"tflite-runtime can't run this model: 2.14 has no {graph.label(op)} of INT8",
+                where=graph.source or graph.name,
+                next_step="compare with the engine litert",
+            )
+        most = _BROADCAST_MOST.get(op.kind)
+        if most is None or len(graph.output_of(op).shape) <= most:
+            continue
+        if any(graph.tensors[i].shape != graph.output_of(op).shape for i in op.inputs if i >= 0):
+            raise UnsupportedError(
+                f"{graph.label(op)} repeats an input over more than {most} dimensions, at which tflite-runtime 2.14 "
+                "ends the whole process",
+                where=graph.source or graph.name,
+                next_step="compare with the engine litert",
+            )
 
 
 def _refuse_what_crashes(graph: Graph) -> None:

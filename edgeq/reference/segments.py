@@ -21,6 +21,11 @@ def extract(model: bytes, operators: Sequence[int], inputs: Sequence[int], outpu
     part.operators = [part.operators[index] for index in operators]
     part.inputs = list(inputs)
     part.outputs = list(outputs)
+    # An interpreter looks for a kernel of every operator that the file names, whether it is there or not.
+    used = sorted({operator.opcodeIndex for operator in part.operators})
+    for operator in part.operators:
+        operator.opcodeIndex = used.index(operator.opcodeIndex)
+    whole.operatorCodes = [whole.operatorCodes[index] for index in used]
     whole.signatureDefs = None
     whole.metadata = None
     return pack(whole)

@@ -40,6 +40,7 @@ class Case:
         engine: whose reference kernels say what is right: LiteRT's where 2.14 lacks the operator.
         expected: for each run the outputs, where no interpreter can say: then another oracle has.
         ulps: units in the last place (of the larger) by which floats may differ: what the kernel's row says.
+        near: by how much of the largest (or 1, where that is less) floats may differ, beside `ulps`.
         inputs: for each run one array per model input; without them `held` makes extreme and random ones.
     """
 
@@ -49,6 +50,7 @@ class Case:
     engine: Literal["tflite-runtime", "litert"] = "tflite-runtime"
     expected: tuple[tuple[Array, ...], ...] = field(default=(), repr=False)
     ulps: int = 0
+    near: float = 0.0
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         """What hypothesis shows of a failing case: not the file's bytes."""
@@ -114,7 +116,7 @@ def compare(loaded: Loaded, case: Case, seed: int) -> int:
         for position, (a, b) in enumerate(zip(got, wanted, strict=True)):
             if a.tobytes() == b.tobytes():
                 continue
-            differ = _apart(a, b, case.ulps).reshape(-1)
+            differ = _apart(a, b, case).reshape(-1)
             where = np.flatnonzero(differ)
             if not where.size:
                 continue
@@ -126,11 +128,12 @@ def compare(loaded: Loaded, case: Case, seed: int) -> int:
     return len(runs)
 
 
-def _apart(a: Array, b: Array, ulps: int) -> Array:
-    """Where two arrays differ by more than so many units in the last place; zeros of both signs, NaNs are equal."""
+def _apart(a: Array, b: Array, case: Case) -> Array:
+    """Where two arrays differ by more than the case allows; zeros of both signs, NaNs are equal."""
     if a.dtype.kind != "f":
         return np.asarray(a != b)
-    apart = np.abs(a.astype(np.float64) - b) > ulps * np.spacing(np.maximum(np.abs(a), np.abs(b)))
+    allowed = case.ulps * np.spacing(np.maximum(np.abs(a), np.abs(b))) + case.near * max(1.0, float(np.max(np.abs(b))))
+    apart = np.abs(a.astype(np.float64) - b) > allowed
     return np.asarray(apart & ~((a == b) | (np.isnan(a) & np.isnan(b))) | (np.isnan(a) != np.isnan(b)))
 
 

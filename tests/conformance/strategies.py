@@ -173,6 +173,23 @@ def fully_connected(draw: st.DrawFn, most: int = 40, bits: int = 8) -> Case:
 
 
 @st.composite
+def products(draw: st.DrawFn) -> Case:
+    """FULLY_CONNECTED by weights that are an input."""
+    rng = draw(rngs())
+    rows, depth, outputs = draw(st.integers(1, 4)), draw(st.integers(1, 12)), draw(st.integers(1, 9))
+    s_in, s_weights = draw(scales()), draw(scales())
+    inp = T((rows, depth), scale=s_in, zero_point=draw(zero_points()))
+    weights = T((outputs, depth), scale=s_weights, zero_point=draw(st.one_of(st.just(0), zero_points())))
+    bias = None
+    if draw(st.booleans()):
+        bias = T((outputs,), "INT32", scale=float32(s_in * s_weights), data=_bias(draw, rng, outputs, depth))
+    out = T((rows, outputs), scale=_output_scale(draw, s_in * s_weights, depth), zero_point=draw(zero_points()))
+    options = {"fused_activation_function": draw(ACTIVATIONS)}
+    model = single_op_model("FULLY_CONNECTED", [inp, weights, bias], out, options, version=4)
+    return Case(model, {"in": inp, "weights": weights, "out": out, **options})
+
+
+@st.composite
 def pools(draw: st.DrawFn, kind: str, most: int = 9) -> Case:
     """AVERAGE_POOL_2D and MAX_POOL_2D."""
     in_h, in_w, depth = draw(st.integers(1, most)), draw(st.integers(1, most)), draw(st.integers(1, 9))
@@ -296,7 +313,7 @@ def rescales(draw: st.DrawFn, kind: str) -> Case:
         T(shape, dtype, scale=scale, zero_point=draw(zero_points(*((0, 255) if dtype == "UINT8" else (-128, 127)))))
         for dtype, scale in zip(types, (s_in, s_out), strict=True)
     ]
-    model = single_op_model(kind, [ends[0]], ends[1], version=2 if kind != "RELU_N1_TO_1" else 1)
+    model = single_op_model(kind, [ends[0]], ends[1], version=1 if "1" in kind else 2)
     values = np.arange(256) - (0 if types[0] == "UINT8" else 128)
     count = int(np.prod(shape))
     rounds = -(-256 // count)
@@ -409,6 +426,8 @@ CASES: dict[str, st.SearchStrategy[Case]] = {
     "RELU": rescales("RELU"),
     "RELU6": rescales("RELU6"),
     "RELU_N1_TO_1": rescales("RELU_N1_TO_1"),
+    "RELU_0_TO_1": rescales("RELU_0_TO_1"),
+    "FULLY_CONNECTED, computed weights": products(),
     "CONCATENATION": concatenations(),
     "RESHAPE, SQUEEZE, EXPAND_DIMS": reshapes(),
 }

@@ -79,6 +79,31 @@ def squared_differences(draw: st.DrawFn) -> Case:
 
 
 @st.composite
+def quotients(draw: st.DrawFn) -> Case:
+    """DIV of int8, where the reference divides and shifts by 31 bits at most."""
+    rng = draw(rngs())
+    a, b, shape = draw(broadcastable())
+    s0, s1 = draw(scales(-8, 2)), draw(scales(-8, 2))
+    s_out = float32(s0 / s1 / 64 * draw(scales(-9, 0)))
+    zeros = draw(zero_points()), draw(zero_points())
+    values = [int8_values(rng, dims) for dims in (a, b)]
+    values[1][values[1] == zeros[1]] += 1 if zeros[1] < 127 else -1
+    parts = [T(dims, scale=s, zero_point=z) for dims, s, z in ((a, s0, zeros[0]), (b, s1, zeros[1]))]
+    out = T(shape, scale=s_out, zero_point=draw(zero_points()))
+    options = {"fused_activation_function": draw(ACTIVATIONS)}
+    model = single_op_model("DIV", parts, out, options, version=2)
+    return Case(model, {"in": parts, "out": out, **options}, (tuple(values),), "litert")
+
+
+@st.composite
+def signs(draw: st.DrawFn, kind: str) -> Case:
+    """NEG and ABS of int32."""
+    shape = draw(shapes())
+    values = draw(rngs()).integers(-9, 10, shape).astype(np.int32)
+    return Case(single_op_model(kind, [T(shape, "INT32")], T(shape, "INT32")), {"kind": kind}, ((values,),))
+
+
+@st.composite
 def prelus(draw: st.DrawFn) -> Case:
     """PRELU with slopes per channel, element or for all."""
     rng = draw(rngs())
@@ -128,6 +153,9 @@ CASES: dict[str, Values] = {
     **{f"{kind}, int32": raw(kind, ("INT32",)) for kind in ("MAXIMUM", "MINIMUM")},
     **{f"{kind}, int32": raw(kind, ("INT32",)) for kind in ("ADD", "SUB", "MUL", "SQUARED_DIFFERENCE")},
     **{kind: raw(kind, ("INT32",)) for kind in ("DIV", "FLOOR_DIV", "FLOOR_MOD", "POW")},
+    **{f"{kind}, bytes": raw(kind, ("INT8", "INT16")) for kind in ("FLOOR_DIV", "FLOOR_MOD")},
+    "DIV, int8": quotients(),
+    **{f"{kind}, int32": signs(kind) for kind in ("NEG", "ABS")},
     "SQUARED_DIFFERENCE": squared_differences(),
     "PRELU": prelus(),
     **{kind: compared(kind) for kind in (*_RELATIONS, "EQUAL", "NOT_EQUAL")},

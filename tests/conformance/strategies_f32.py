@@ -46,16 +46,18 @@ def convolutions(draw: st.DrawFn, kind: str) -> Case:
 
 
 @st.composite
-def matrices(draw: st.DrawFn, kind: str) -> Case:
-    """FULLY_CONNECTED and BATCH_MATMUL."""
+def matrices(draw: st.DrawFn, kind: str, computed: bool = False) -> Case:
+    """FULLY_CONNECTED, also by weights that are an input, and BATCH_MATMUL."""
     rng = draw(rngs())
     rows, depth, columns = (draw(st.integers(1, 8)) for _ in range(3))
     if kind == "FULLY_CONNECTED":
         weights = T((columns, depth), F, data=rng.standard_normal((columns, depth)))
         bias = T((columns,), F, data=rng.standard_normal(columns)) if draw(st.booleans()) else None
         options: dict[str, Any] = {"fused_activation_function": draw(ACTIVATIONS)}
+        ends = [(rows, depth), *([(columns, depth)] if computed else [])]
+        weights = T((columns, depth), F) if computed else weights
         model = single_op_model(kind, [T((rows, depth), F), weights, bias], T((rows, columns), F), options, version=1)
-        return Case(model, {"kind": kind, "rows": rows, "depth": depth, **options}, _runs(rng, (rows, depth)))
+        return Case(model, {"kind": kind, "rows": rows, "depth": depth, **options}, _runs(rng, *ends))
     lead: tuple[tuple[int, ...], ...] = draw(broadcastable(2)) if draw(st.booleans()) else ((), (), ())
     flips = draw(st.booleans()), draw(st.booleans())
     a = (*lead[0], *((depth, rows) if flips[0] else (rows, depth)))
@@ -96,18 +98,20 @@ def elementwise(draw: st.DrawFn, kind: str) -> Case:
 
 
 @st.composite
-def unary(draw: st.DrawFn, kind: str, ulps: int = 0) -> Case:
+def unary(draw: st.DrawFn, kind: str, ulps: int = 0, near: float = 0.0) -> Case:
     """One input, values of all sizes."""
     rng = draw(rngs())
     shape = draw(shapes(3, 9))
     options = {"alpha": draw(st.sampled_from((0.2, 0.0, 1.5)))} if kind == "LEAKY_RELU" else {}
+    if kind == "GELU":
+        options = {"approximate": draw(st.booleans())}
     runs = _runs(rng, shape)
     if kind in ("SQRT", "RSQRT", "LOG"):
         runs = tuple((np.abs(x) + np.float32(1e-6),) for (x,) in runs)
     if kind == "ROUND":
         runs += (((rng.integers(-9, 9, shape) / 2).astype(np.float32),),)
     model = single_op_model(kind, [T(shape, F)], T(shape, F), options)
-    return Case(model, {"kind": kind, "in": shape, **options}, runs, ulps=ulps)
+    return Case(model, {"kind": kind, "in": shape, **options}, runs, ulps=ulps, near=near)
 
 
 @st.composite
@@ -172,6 +176,25 @@ def svdfs(draw: st.DrawFn) -> Case:
 
 
 @st.composite
+def lstms(draw: st.DrawFn) -> Case:
+    """UNIDIRECTIONAL_SEQUENCE_LSTM with four gates, over six inferences."""
+    rng = draw(rngs())
+    batches, steps, inputs, units = (draw(st.integers(1, n)) for n in (2, 4, 6, 6))
+    major = draw(st.booleans())
+    shape = (steps, batches, inputs) if major else (batches, steps, inputs)
+    kernels = [T((units, n), F, data=rng.standard_normal((units, n))) for n in [inputs] * 4 + [units] * 4]
+    biases = [T((units,), F, data=rng.standard_normal(units)) for _ in range(4)]
+    states = [T((batches, units), F, is_variable=True) for _ in range(2)]
+    none: list[T | None] = [None]
+    ends = [T(shape, F), *kernels, *none * 3, *biases, *none * 2, *states, *none * 4]
+    clip = draw(st.sampled_from((0.0, 0.0, 0.5)))
+    options = {"fused_activation_function": "TANH", "cell_clip": clip, "time_major": major}
+    model = single_op_model("UNIDIRECTIONAL_SEQUENCE_LSTM", ends, T((*shape[:2], units), F), options, version=1)
+    runs = tuple((rng.standard_normal(shape).astype(np.float32),) for _ in range(6))
+    return Case(model, {"in": shape, "units": units, **options}, runs, near=2.0**-20)
+
+
+@st.composite
 def casts(draw: st.DrawFn, from_float: bool = False) -> Case:
     """CAST between all types, values that both hold."""
     rng = draw(rngs())
@@ -215,10 +238,13 @@ _ROUNDED = ("FLOOR", "CEIL", "ROUND", "SQRT", "RSQRT")
 CASES: dict[str, Values] = {
     **{f"{kind}, float": convolutions(kind) for kind in ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV")},
     **{f"{kind}, float": matrices(kind) for kind in ("FULLY_CONNECTED", "BATCH_MATMUL")},
+    "FULLY_CONNECTED, computed weights, float": matrices("FULLY_CONNECTED", computed=True),
     **{f"{kind}, float": pools(kind) for kind in ("AVERAGE_POOL_2D", "MAX_POOL_2D", "L2_POOL_2D")},
     **{f"{kind}, float": elementwise(kind) for kind in _EXACT_BINARY},
     **{f"{kind}, float": unary(kind) for kind in (*_EXACT_UNARY, *_ROUNDED)},
     **{f"{kind}, float": unary(kind, ulps=2) for kind in ("EXP", "LOG", "TANH", "LOGISTIC", "ELU")},
+    "GELU, float": unary("GELU", near=2.0**-20),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM, float": lstms(),
     "SOFTMAX, float": rows("SOFTMAX", ulps=8),
     "LOG_SOFTMAX, float": rows("LOG_SOFTMAX", ulps=64),
     "L2_NORMALIZATION, float": rows("L2_NORMALIZATION"),

@@ -44,10 +44,11 @@ def arguments(draw: st.DrawFn, kind: str) -> Case:
     quant = draw(quantization(dtype))
     inp = T(shape, dtype, **quant)
     place = T((), "INT32", data=axis - len(shape) if draw(st.booleans()) else axis)
-    options = {"output_type": "INT32"}
-    model = single_op_model(kind, [inp, place], T(shape[:axis] + shape[axis + 1 :], "INT32"), options, version=2)
+    index = draw(st.sampled_from(("INT32", "INT64")))
+    out = T(shape[:axis] + shape[axis + 1 :], index)
+    model = single_op_model(kind, [inp, place], out, {"output_type": index}, version=2)
     values = rng.integers(-3, 4, shape).astype(dtype.lower())
-    return Case(model, {"kind": kind, "in": inp, "axis": axis}, ((values,),))
+    return Case(model, {"kind": kind, "in": inp, "axis": axis, "index": index}, ((values,),))
 
 
 @st.composite
@@ -160,7 +161,7 @@ def products(draw: st.DrawFn, dtype: str) -> Case:
 
 @st.composite
 def made(draw: st.DrawFn, kind: str) -> Case:
-    """FILL with a computed value, ZEROS_LIKE, SHAPE."""
+    """FILL with a computed value, ZEROS_LIKE, SHAPE, RANK."""
     shape = draw(shapes())
     if kind == "FILL":
         dtype = draw(st.sampled_from(("INT8", "INT16", "INT32", "FLOAT32", "BOOL", "INT64")))
@@ -173,6 +174,8 @@ def made(draw: st.DrawFn, kind: str) -> Case:
     dtype = draw(st.sampled_from(("INT32", "INT64", "FLOAT32")))
     if kind == "ZEROS_LIKE":
         return Case(single_op_model(kind, [T(shape, dtype)], T(shape, dtype)), {"kind": kind, "in": shape})
+    if kind == "RANK":
+        return Case(single_op_model(kind, [T(shape, dtype)], T((), "INT32")), {"kind": kind, "in": shape})
     wide = draw(st.sampled_from(("INT32", "INT64")))
     model = single_op_model(kind, [T(shape, dtype)], T((len(shape),), wide), {"out_type": wide})
     return Case(model, {"kind": kind, "in": shape})
@@ -214,5 +217,6 @@ CASES: dict[str, Values] = {
     "FILL": made("FILL"),
     "ZEROS_LIKE": made("ZEROS_LIKE"),
     "SHAPE": made("SHAPE"),
+    "RANK": made("RANK"),
     "PADV2": padded(),
 }

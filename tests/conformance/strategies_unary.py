@@ -13,7 +13,7 @@ _EVERY8 = np.arange(-128, 128).astype(np.int8).reshape(4, 64)
 _ENDS: dict[str, dict[str, Any]] = {
     "LOGISTIC": {"scale": 1 / 256, "zero_point": -128},
 }
-_LITERT_ONLY = ("LOG",)
+_LITERT_ONLY = ("LOG", "SQRT")
 
 
 @st.composite
@@ -23,7 +23,7 @@ def tables(draw: st.DrawFn, kind: str, reach: tuple[int, int] = (-9, 1)) -> Case
     if kind == "EXP":
         reach = (-9, -5)  # to e**16: conversions from float that overflow are undefined
     inp = T((4, 64), scale=draw(scales(*reach)), zero_point=zero)
-    typical = {"EXP": 1.0, "RSQRT": 1.0, "LOG": 0.05, "TANH": 1 / 128}.get(kind, float(inp.scale))  # type: ignore[arg-type]
+    typical = {"EXP": 1.0, "RSQRT": 1.0, "SQRT": 0.05, "LOG": 0.05, "TANH": 1 / 128}.get(kind, float(inp.scale))  # type: ignore[arg-type]
     s_out = float32(typical * draw(scales(-4, 4)))
     if kind == "ABS" and draw(st.booleans()):
         s_out = float(inp.scale)  # type: ignore[arg-type]
@@ -31,7 +31,9 @@ def tables(draw: st.DrawFn, kind: str, reach: tuple[int, int] = (-9, 1)) -> Case
     options: dict[str, Any] = {}
     if kind == "LEAKY_RELU":
         options = {"alpha": draw(st.one_of(st.just(0.3), st.just(0.0), scales(-8, 2)))}
-    values = _EVERY8
+    if kind == "GELU":
+        options = {"approximate": draw(st.booleans())}
+    values = np.maximum(_EVERY8, zero) if kind == "SQRT" else _EVERY8  # the reference refuses what is negative
     if kind in ("RSQRT", "LOG"):  # the reference refuses what isn't positive
         values = np.maximum(values, min(zero + 1, 127)) if zero < 127 else np.full_like(values, 127)
         if zero == 127:
@@ -41,6 +43,6 @@ def tables(draw: st.DrawFn, kind: str, reach: tuple[int, int] = (-9, 1)) -> Case
     return Case(model, {"kind": kind, "in": inp, "out": out, **options}, ((values,),), engine)  # type: ignore[arg-type]
 
 
-CASES: dict[str, Values] = {
-    kind: tables(kind) for kind in ("LOGISTIC", "TANH", "HARD_SWISH", "LEAKY_RELU", "ELU", "EXP", "LOG", "RSQRT", "ABS")
-}
+_TABLES = ("LOGISTIC", "TANH", "HARD_SWISH", "LEAKY_RELU", "ELU", "EXP", "LOG", "RSQRT", "SQRT", "GELU", "ABS")
+
+CASES: dict[str, Values] = {kind: tables(kind) for kind in _TABLES}

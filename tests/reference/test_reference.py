@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from models import RELU, RELU6, NetBuilder, digits_int8_tflite
+from models_flatbuffer import O, T, model_bytes, single_op_model
 
 from edgeq import registry, tflite
 from edgeq.errors import DataError, UnsupportedError, UsageError
@@ -199,6 +200,48 @@ def test_svdf_with_an_int8_state_never_reaches_an_interpreter() -> None:
     data = net.finish([net.op("SVDF", [x, weights, time, -1, state], (1, 4), "int8", quant=(0.1, 0), rank=1)])
     with pytest.raises(UnsupportedError, match="int8 state"):
         Reference(data, tflite.parse(data))
+
+
+@needs_2_14
+@pytest.mark.parametrize("kind", ["ELU", "TILE", "DEPTH_TO_SPACE"])
+def test_an_operator_without_reference_kernel_runs_amid_others(kind: str) -> None:
+    """As a part of a network: no interpreter may meet its name among those it has no kernel for."""
+    shape = (1, 2, 2, 4)
+    out, version, ends, options = {
+        "ELU": (shape, 1, [], {}),
+        "TILE": ((1, 4, 2, 4), 3, [T((4,), "INT32", data=[1, 2, 1, 1])], {}),
+        "DEPTH_TO_SPACE": ((1, 4, 4, 1), 2, [], {"block_size": 2}),
+    }[kind]
+    tensors = [T(shape, scale=0.1), T(shape, scale=0.1), *ends, T(out, scale=0.1), T(out, scale=0.1)]
+    last = len(tensors) - 1
+    operators = [
+        O("RELU", [0], [1], version=2),
+        O(kind, [1, *range(2, 2 + len(ends))], [last - 1], options, version=version),
+        O("RELU", [last - 1], [last], version=2),
+    ]
+    data = model_bytes(tensors, operators, [0], [last])
+    values = np.arange(-8, 8).astype(np.int8).reshape(shape)
+    (got,) = Reference(data, tflite.parse(data), "tflite-runtime").run([values])
+    kept = np.maximum(values, 0)
+    if kind == "TILE":
+        kept = np.tile(kept, (1, 2, 1, 1))
+    if kind == "DEPTH_TO_SPACE":
+        kept = kept.reshape(2, 2, 2, 2).transpose(0, 2, 1, 3).reshape(out)
+    assert got.tobytes() == kept.tobytes()
+
+
+@needs_2_14
+def test_a_broadcast_that_ends_the_process_goes_to_the_other_engine() -> None:
+    shapes = (1, 2, 2, 3, 2), (3, 2)
+    parts = [T(s, scale=0.1) for s in shapes]
+    data = single_op_model("MUL", parts, T(shapes[0], scale=0.1), version=2)
+    graph = tflite.parse(data)
+    with pytest.raises(UnsupportedError, match="more than 4 dimensions"):
+        Reference(data, graph, "tflite-runtime")
+    reference = Reference(data, graph)
+    assert reference.name.startswith("litert")
+    (got,) = reference.run([np.full(shapes[0], 20, np.int8), np.full(shapes[1], 30, np.int8)])
+    assert np.all(got == 60)
 
 
 def test_an_unknown_engine_is_wrong_use() -> None:

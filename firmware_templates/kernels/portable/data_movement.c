@@ -31,6 +31,6 @@ void edgeq_concat_part(const edgeq_concat_params *p, const void *in, void *out) 
   const uint8_t *from = in;
   uint8_t *to = (uint8_t *)out + p->offset_bytes;
   for (int32_t i = 0; i < p->outer; ++i, from += p->block_bytes, to += p->step_bytes) {
-    memcpy(to, from, (size_t)p->block_bytes);
+    memmove(to, from, (size_t)p->block_bytes);
   }
 }

@@ -36,6 +36,7 @@ typedef struct {
 } edgeq_not_params;
 
 void edgeq_sub_s8(const edgeq_binary_params *p, const int8_t *in0, const int8_t *in1, int8_t *out);
+void edgeq_div_s8(const edgeq_binary_params *p, const int8_t *in0, const int8_t *in1, int8_t *out);
 void edgeq_prelu_s8(const edgeq_binary_params *p, const int8_t *in0, const int8_t *in1, int8_t *out);
 void edgeq_squared_difference_s8(const edgeq_binary_params *p, const int8_t *in0, const int8_t *in1, int8_t *out);
 
@@ -54,6 +55,11 @@ void edgeq_floor_div_s32(const edgeq_integer_params *p, const int32_t *in0, cons
 void edgeq_floor_mod_s32(const edgeq_integer_params *p, const int32_t *in0, const int32_t *in1, int32_t *out);
 void edgeq_pow_s32(const edgeq_integer_params *p, const int32_t *in0, const int32_t *in1, int32_t *out);
 void edgeq_squared_difference_s32(const edgeq_integer_params *p, const int32_t *in0, const int32_t *in1, int32_t *out);
+
+void edgeq_floor_div_s8(const edgeq_integer_params *p, const int8_t *in0, const int8_t *in1, int8_t *out);
+void edgeq_floor_mod_s8(const edgeq_integer_params *p, const int8_t *in0, const int8_t *in1, int8_t *out);
+void edgeq_floor_div_s16(const edgeq_integer_params *p, const int16_t *in0, const int16_t *in1, int16_t *out);
+void edgeq_floor_mod_s16(const edgeq_integer_params *p, const int16_t *in0, const int16_t *in1, int16_t *out);
 
 void edgeq_compare_s8(const edgeq_compare_params *p, const int8_t *in0, const int8_t *in1, uint8_t *out);
 void edgeq_compare_s16(const edgeq_compare_params *p, const int16_t *in0, const int16_t *in1, uint8_t *out);

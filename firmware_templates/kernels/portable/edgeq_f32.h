@@ -55,10 +55,25 @@ typedef struct {
   float act_min, act_max;
 } edgeq_svdf_f32_params;
 
+/* Gates in the order input, forget, cell, output. */
+typedef struct {
+  int32_t batches, steps, inputs, units;
+  int32_t time_major;
+  const float *weights;   /* [4][units][inputs] */
+  const float *recurrent; /* [4][units][units] */
+  const float *bias;      /* [4][units] */
+  float clip;             /* of the cell */
+} edgeq_lstm_f32_params;
+
+/* hidden, cell: [batches][units]; gates: 4 * units of scratch */
+void edgeq_lstm_f32(const edgeq_lstm_f32_params *p, const float *in, float *hidden, float *cell, float *out,
+                    float *gates);
 void edgeq_conv_2d_f32(const edgeq_conv_f32_params *p, const float *in, float *out);
 void edgeq_depthwise_conv_2d_f32(const edgeq_conv_f32_params *p, const float *in, float *out);
 void edgeq_transpose_conv_f32(const edgeq_conv_f32_params *p, const float *in, float *out);
 void edgeq_fully_connected_f32(const edgeq_fully_connected_f32_params *p, const float *in, float *out);
+void edgeq_fully_connected_computed_f32(const edgeq_fully_connected_f32_params *p, const float *in,
+                                        const float *weights, float *out); /* of another operator */
 void edgeq_batch_matmul_f32(const edgeq_batch_matmul_params *p, const float *a, const float *b, float *out);
 void edgeq_average_pool_2d_f32(const edgeq_pool_f32_params *p, const float *in, float *out);
 void edgeq_max_pool_2d_f32(const edgeq_pool_f32_params *p, const float *in, float *out);
@@ -99,5 +114,6 @@ void edgeq_log_f32(const edgeq_unary_f32_params *p, const float *in, float *out)
 void edgeq_tanh_f32(const edgeq_unary_f32_params *p, const float *in, float *out);
 void edgeq_logistic_f32(const edgeq_unary_f32_params *p, const float *in, float *out);
 void edgeq_elu_f32(const edgeq_unary_f32_params *p, const float *in, float *out);
+void edgeq_gelu_f32(const edgeq_unary_f32_params *p, const float *in, float *out);
 
 #endif

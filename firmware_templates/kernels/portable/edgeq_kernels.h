@@ -110,6 +110,8 @@ typedef struct {
 void edgeq_conv_2d_s8(const edgeq_conv_params *p, const int8_t *in, int8_t *out);
 void edgeq_depthwise_conv_2d_s8(const edgeq_conv_params *p, const int8_t *in, int8_t *out);
 void edgeq_fully_connected_s8(const edgeq_fully_connected_params *p, const int8_t *in, int8_t *out);
+void edgeq_fully_connected_computed_s8(const edgeq_fully_connected_params *p, const int8_t *in, const int8_t *weights,
+                                       int8_t *out); /* weights of another operator, not the parameters' */
 void edgeq_conv_2d_s4(const edgeq_conv_params *p, const int8_t *in, int8_t *out); /* _s4: weights of four bits */
 void edgeq_conv_2d_top(const edgeq_conv_params *p, const int8_t *in, int8_t *out); /* _top: the highest bits of int8 */
 void edgeq_depthwise_conv_2d_s4(const edgeq_conv_params *p, const int8_t *in, int8_t *out);

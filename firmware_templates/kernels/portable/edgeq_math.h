@@ -64,6 +64,18 @@ static inline double edgeq_expm1(double x) {
   return x < 1e-5 && x > -1e-5 ? x + 0.5 * x * x : edgeq_exp(x) - 1.0;
 }
 
+/* The error function: its series of positive terms, 2 / sqrt(pi) exp(-x^2) sum of 2^n x^(2n+1) / (1 3 5 ... 2n+1). */
+static inline double edgeq_erf(double x) {
+  if (x != x) return x;
+  if (x > 6.0 || x < -6.0) return x > 0.0 ? 1.0 : -1.0;
+  double term = x, sum = x;
+  for (int32_t n = 1; n < 120; ++n) {
+    term *= 2.0 * x * x / (double)(2 * n + 1);
+    sum += term;
+  }
+  return 1.1283791670955126 * edgeq_exp(-x * x) * sum;
+}
+
 /* Newton's iteration from a guess by halving the exponent; exact once rounded to float. */
 static inline float edgeq_sqrtf(float value) {
   if (!(value > 0.0f) || value - value != 0.0f) return value == 0.0f || value > 0.0f ? value : (value - value) / (value - value);

@@ -12,6 +12,7 @@ typedef struct {
 
 typedef struct {
   int32_t outer, axis, inner;
+  int32_t out_words; /* of an index: 1 or, of int64, 2 */
 } edgeq_axis_params;
 
 typedef struct {

@@ -1,10 +1,10 @@
-/* The loops of a reduction, once for all kinds: each output element starts at FIRST and takes in one input after
- * another, in the order of memory. */
+/* The loops of reductions and places of extremes, once for all types. */
 #ifndef EDGEQ_REDUCTION_H
 #define EDGEQ_REDUCTION_H
 
 #include "kernels/edgeq_kernels.h"
 
+/* Each output element starts at FIRST and takes in one input after another, in the order of memory. */
 #define EDGEQ_REDUCTION(NAME, PARAMS, TYPE, FIRST, TAKE)                                                   \
   void NAME(const PARAMS *p, const TYPE *in, TYPE *out) {                                                  \
     int32_t stride[6], outputs = 1;                                                                        \
@@ -22,6 +22,21 @@
               TYPE *to = out + (a * stride[0] + b * stride[1] + c * stride[2] + d * stride[3] + e * stride[4]); \
               for (int32_t f = 0; f < n[5]; ++f, to += stride[5], ++in) *to = TAKE(*to, *in);              \
             }                                                                                              \
+  }
+
+/* The place of the best along an axis, the first of several equal ones; as int64 two words, of which the second is 0. */
+#define EDGEQ_ARG(NAME, TYPE, BETTER)                                                                    \
+  void NAME(const edgeq_axis_params *p, const TYPE *in, int32_t *out) {                                  \
+    for (int32_t o = 0; o < p->outer; ++o, in += p->axis * p->inner) {                                   \
+      for (int32_t i = 0; i < p->inner; ++i) {                                                           \
+        int32_t best = 0;                                                                                \
+        for (int32_t a = 1; a < p->axis; ++a) {                                                          \
+          if (in[a * p->inner + i] BETTER in[best * p->inner + i]) best = a;                             \
+        }                                                                                                \
+        *out++ = best;                                                                                   \
+        if (p->out_words == 2) *out++ = 0;                                                               \
+      }                                                                                                  \
+    }                                                                                                    \
   }
 
 #define EDGEQ_LARGER(a, b) ((b) > (a) ? (b) : (a))

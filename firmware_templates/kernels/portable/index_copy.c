@@ -14,7 +14,7 @@ void edgeq_index_copy(const edgeq_index_copy_params *p, const void *in, void *ou
           for (int32_t e = 0; e < n[4]; ++e) {
             const uint8_t *from = (const uint8_t *)in + of[0][a] + of[1][b] + of[2][c] + of[3][d] + of[4][e];
             for (int32_t f = 0; f < n[5]; ++f, to += p->block_bytes) {
-              memcpy(to, from + of[5][f], (size_t)p->block_bytes);
+              memmove(to, from + of[5][f], (size_t)p->block_bytes);
             }
           }
 }

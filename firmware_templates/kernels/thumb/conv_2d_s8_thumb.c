@@ -54,19 +54,16 @@ static void gather(const edgeq_thumb_conv_params *p, const int8_t *image, int32_
 /* As many channels in a pass as leaves their weights in a small cache in front of the flash; then the next ones. */
 void edgeq_conv_2d_s8_thumb(const edgeq_thumb_conv_params *p, const int8_t *in, int8_t *out, void *scratch) {
   const edgeq_window *w = &p->window;
-  int32_t sums[EDGEQ_THUMB_CHANNELS];
   for (int32_t first = 0; first < w->out_c; first += p->channels) {
     const int32_t left = w->out_c - first;
     const int32_t count = left < p->channels ? left : p->channels;
-    const uint32_t *weights = p->weights + first / 2 * p->depth;
     int8_t *to = out + first;
     for (int32_t n = 0; n < w->batches; ++n) {
       const int8_t *image = in + n * w->in_h * w->in_w * w->in_c;
       for (int32_t y = 0; y < w->out_h; ++y) {
         for (int32_t x = 0; x < w->out_w; ++x, to += w->out_c) {
           gather(p, image, y * w->stride_h - w->pad_h, x * w->stride_w - w->pad_w, scratch);
-          edgeq_thumb_mat_vec(weights, scratch, p->depth, p->starts + first / 4, sums, (count + 3) / 4);
-          edgeq_thumb_bytes(p, sums, first, count, to);
+          edgeq_thumb_position(p, scratch, first, count, to);
         }
       }
     }

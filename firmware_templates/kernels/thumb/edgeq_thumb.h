@@ -14,7 +14,7 @@
 
 #include "kernels/edgeq_kernels.h"
 
-enum { EDGEQ_THUMB_CHANNELS = 32 }; /* at most, in one pass of the matrix product */
+enum { EDGEQ_THUMB_CHANNELS = 32 }; /* of a position at a time, at most */
 
 /* Where the sums of four channels start; offsets are known to the assembly. */
 typedef struct {
@@ -28,7 +28,7 @@ typedef struct {
   const edgeq_thumb_start *starts; /* [channels / 4]; bytes: biases, int32 [channels] */
   const edgeq_scale *scales;       /* [channels] */
   int32_t depth;                   /* inputs of an output, a multiple of four */
-  int32_t channels;                /* in one pass, a multiple of four */
+  int32_t channels;                /* in one pass over all positions, a multiple of four */
   int32_t in_zero, out_zero;
   int32_t act_min, act_max;
 } edgeq_thumb_conv_params;
@@ -59,6 +59,19 @@ static inline void edgeq_thumb_bytes(const edgeq_thumb_conv_params *p, const int
   for (int32_t i = 0; i < count; ++i) {
     const int32_t value = edgeq_wrapping_add(edgeq_requantize(sums[i], scale[i]), zero);
     out[i] = (int8_t)edgeq_clamp(value, low, high);
+  }
+}
+
+/* `count` outputs of one position from channel `first` on, to where they belong. */
+static inline void edgeq_thumb_position(const edgeq_thumb_conv_params *p, const int8_t *column, int32_t first,
+                                        int32_t count, int8_t *to) {
+  int32_t sums[EDGEQ_THUMB_CHANNELS];
+  for (int32_t end = first + count; first < end; first += EDGEQ_THUMB_CHANNELS, to += EDGEQ_THUMB_CHANNELS) {
+    const int32_t left = end - first;
+    const int32_t part = left < EDGEQ_THUMB_CHANNELS ? left : EDGEQ_THUMB_CHANNELS;
+    const uint32_t *weights = p->weights + first / 2 * p->depth;
+    edgeq_thumb_mat_vec(weights, column, p->depth, p->starts + first / 4, sums, (part + 3) / 4);
+    edgeq_thumb_bytes(p, sums, first, part, to);
   }
 }
 

@@ -5,16 +5,13 @@
 void edgeq_pointwise_s8_thumb(const edgeq_thumb_conv_params *p, const int8_t *in, int8_t *out) {
   const edgeq_window *w = &p->window;
   const int32_t positions = w->batches * w->out_h * w->out_w;
-  int32_t sums[EDGEQ_THUMB_CHANNELS];
   for (int32_t first = 0; first < w->out_c; first += p->channels) {
     const int32_t left = w->out_c - first;
     const int32_t count = left < p->channels ? left : p->channels;
-    const uint32_t *weights = p->weights + first / 2 * p->depth;
     const int8_t *column = in;
     int8_t *to = out + first;
     for (int32_t i = 0; i < positions; ++i, column += p->depth, to += w->out_c) {
-      edgeq_thumb_mat_vec(weights, column, p->depth, p->starts + first / 4, sums, (count + 3) / 4);
-      edgeq_thumb_bytes(p, sums, first, count, to);
+      edgeq_thumb_position(p, column, first, count, to);
     }
   }
 }
