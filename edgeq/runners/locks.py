@@ -191,8 +191,7 @@ def _holder(path: Path) -> Holder | None:
 @contextmanager
 def _one(folder: Path, key: str, command: str, until: float, wait_s: float, listener: Listener) -> Iterator[None]:
     path = _path(folder, key)
-    folder.mkdir(parents=True, exist_ok=True)
-    with path.open("a+b") as stream:
+    with _file(path) as stream:
         while not _lock(stream):
             other = _read(path)
             if time.monotonic() >= until:
@@ -213,6 +212,30 @@ def _one(folder: Path, key: str, command: str, until: float, wait_s: float, list
             with contextlib.suppress(OSError):
                 stream.truncate(0)
             _unlock(stream)
+
+
+def _file(path: Path) -> IO[bytes]:
+    """The lock's file, which other users of the folder may open too.
+
+    Raises:
+        PortError: another user's file, or folder, that this one may not write to.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # One that is there isn't created: in folders such as /tmp the kernel refuses that for others' files.
+        with contextlib.suppress(FileNotFoundError):
+            return path.open("r+b")
+        stream = path.open("a+b")
+    except OSError as refused:
+        raise PortError(
+            f"its lock can't be taken: {refused.strerror or refused}",
+            where=str(path),
+            next_step="let all users of this computer write to that folder and its files, or name another: EDGEQ_LOCKS",
+            reason="lock-file",
+        ) from refused
+    with contextlib.suppress(OSError):
+        path.chmod(0o666)
+    return stream
 
 
 def _path(folder: Path, key: str) -> Path:

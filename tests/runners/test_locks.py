@@ -85,3 +85,22 @@ def test_links_to_one_port_have_one_key_and_every_way_is_locked(tmp_path: Path) 
     keys = locks.keys_of(Named("a", "ABC", port=str(link), probe="P1"))
     assert keys == (locks.key_of_port("/dev/null"), "usb:abc", "usb:p1")
     assert locks.keys_of(Named("b", place="x")) == ("labgrid:127.0.0.1:20408/x",)
+
+
+def test_other_users_of_the_folder_can_take_it_too(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        with locks.hold(tmp_path / "shared", ["usb:1"], "mine"):
+            pass
+    finally:
+        os.umask(before)
+    (file,) = (tmp_path / "shared").glob("*.lock")
+    assert file.stat().st_mode & 0o777 == 0o666
+    file.unlink()
+    file.mkdir()  # what nobody can open as a file, root neither
+    with (
+        pytest.raises(PortError, match="lock can't be taken") as refused,
+        locks.hold(tmp_path / "shared", ["usb:1"], "x"),
+    ):
+        pass
+    assert "EDGEQ_LOCKS" in refused.value.next_step
