@@ -68,11 +68,16 @@ static void put_limbs(uint16_t *limbs, int used, int decimals) {
     }
 }
 
+static void split(uint64_t value, uint16_t *limbs) {
+    for (int i = 0; i < 4; ++i) {
+        limbs[i] = (uint16_t)value;
+        value >>= 16;
+    }
+}
+
 void put_decimal(uint64_t value) {
     uint16_t limbs[4];
-    for (int i = 0; i < 4; ++i) {
-        limbs[i] = (uint16_t)(value >> (16 * i));
-    }
+    split(value, limbs);
     put_limbs(limbs, 4, 0);
 }
 
@@ -88,22 +93,8 @@ void put_hex_word(uint32_t value) {
     }
 }
 
-/* value / 2^shift, rounded to nearest, ties to even. */
-static uint64_t shift_right_rounded(uint64_t value, unsigned shift) {
-    if (shift == 0) {
-        return value;
-    }
-    if (shift > 40) { /* the value is below 2^34, so this is below a half */
-        return 0;
-    }
-    const uint64_t half = (uint64_t)1 << (shift - 1);
-    const uint64_t rest = value & ((half << 1) - 1);
-    const uint64_t whole = value >> shift;
-    return whole + (uint64_t)(rest > half || (rest == half && (whole & 1u) != 0));
-}
-
 void put_fixed3(uint32_t float_bits) {
-    const int exponent = (int)((float_bits >> 23) & 0xFFu);
+    const uint32_t exponent = (float_bits >> 23) & 0xFFu;
     const uint32_t fraction = float_bits & 0x7FFFFFu;
     if (exponent == 0xFF && fraction != 0) {
         put_text("nan");
@@ -116,21 +107,27 @@ void put_fixed3(uint32_t float_bits) {
         put_text("inf");
         return;
     }
-    /* The value is mantissa * 2^power; a thousand of it is below 2^34 * 2^power. */
+    /* The value is mantissa * 2^power. A bit at a time: shifts of 64 bits by a variable are library functions. */
     const uint32_t mantissa = exponent == 0 ? fraction : fraction | 0x800000u;
-    const int power = (exponent == 0 ? 1 : exponent) - 150;
+    int power = (exponent == 0 ? 1 : (int)exponent) - 150;
     uint64_t thousandths = (uint64_t)mantissa * 1000u;
-    unsigned left = 0;
-    if (power < 0) {
-        thousandths = shift_right_rounded(thousandths, (unsigned)-power);
-    } else {
-        left = (unsigned)power;
+    uint32_t half = 0;  /* the bit that was shifted out last, */
+    uint32_t below = 0; /* and whether one before it was set */
+    for (; power < 0; ++power) {
+        below |= half;
+        half = (uint32_t)thousandths & 1u;
+        thousandths >>= 1;
     }
+    thousandths += half & (below | (uint32_t)thousandths); /* to nearest, ties to even */
     uint16_t limbs[LIMBS] = {0};
-    const unsigned first = left / 16u;
-    thousandths <<= left % 16u;
-    for (unsigned i = 0; i < 4u && first + i < LIMBS; ++i) {
-        limbs[first + i] = (uint16_t)(thousandths >> (16u * i));
+    split(thousandths, limbs);
+    for (; power > 0; --power) {
+        uint32_t carry = 0;
+        for (int i = 0; i < LIMBS; ++i) {
+            carry |= (uint32_t)limbs[i] << 1;
+            limbs[i] = (uint16_t)carry;
+            carry >>= 16;
+        }
     }
     put_limbs(limbs, LIMBS, 3);
 }
