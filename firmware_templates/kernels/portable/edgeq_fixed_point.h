@@ -4,6 +4,13 @@
 
 #include "kernels/edgeq_kernels.h"
 
+/* Before a loop whose turns are few or cheap beside the rest: clang would write it out several times over. */
+#if defined(__clang__)
+#define EDGEQ_ROLLED _Pragma("clang loop unroll(disable)")
+#else
+#define EDGEQ_ROLLED
+#endif
+
 /* x * 2^exponent with saturation, exponent > 0. */
 static inline int32_t edgeq_saturating_shift(int32_t x, int32_t exponent) {
   const int32_t limit = (int32_t)(((uint32_t)1 << (31 - exponent)) - 1u);
@@ -52,9 +59,9 @@ static inline int32_t edgeq_leading_zeros(uint32_t x) {
 
 /* 1 / (1 + a) for a in [0, 1) as Q0.31: Newton's iteration in Q2.29 from 48/17 - 32/17 d. */
 static inline int32_t edgeq_one_over_one_plus(int32_t a) {
-  const int64_t sum = (int64_t)a + INT32_MAX;
-  const int32_t half = (int32_t)((sum + (sum >= 0 ? 1 : -1)) / 2); /* (1 + a) / 2, rounded as gemmlowp does */
-  int32_t x = 1515870810 + edgeq_high_mul(half, -1010580540);      /* 48/17, -32/17 in Q2.29 */
+  const int32_t half = (int32_t)(((uint32_t)a + ((uint32_t)1 << 31)) >> 1); /* (1 + a) / 2: gemmlowp rounds a + 1 - 2^-31 */
+  int32_t x = 1515870810 + edgeq_high_mul(half, -1010580540);               /* 48/17, -32/17 in Q2.29 */
+  EDGEQ_ROLLED
   for (int32_t i = 0; i < 3; ++i) {
     const int32_t error = (1 << 29) - edgeq_high_mul(half, x);
     x += edgeq_saturating_shift(edgeq_high_mul(x, error), 2);

@@ -19,6 +19,7 @@ __attribute__((noinline)) static int32_t exponential(const edgeq_softmax_params 
 void edgeq_softmax_s8(const edgeq_softmax_params *p, const int8_t *in, int8_t *out) {
   for (int32_t row = 0; row < p->rows; ++row, in += p->depth, out += p->depth) {
     int32_t top = INT8_MIN;
+    EDGEQ_ROLLED
     for (int32_t c = 0; c < p->depth; ++c) top = in[c] > top ? in[c] : top;
     uint32_t sum = 0; /* Q12.19 */
     for (int32_t c = 0; c < p->depth; ++c) {
