@@ -16,6 +16,7 @@ from edgeq.codegen.tree import Layer, Manifest, SourceTree, TensorInfo, build_id
 from edgeq.errors import UnsupportedError
 from edgeq.graph import DType, Graph, Tensor
 from edgeq.kernels import Constant, Program, Step
+from edgeq.kernels.contract import Repeat
 from edgeq.memory import MemoryPlan
 from edgeq.target import Target
 
@@ -266,16 +267,22 @@ def _layer(program: Program, place: int, plan: MemoryPlan) -> _LayerText:
     steps = _at_each_precision(program, place)
     written: dict[tuple[str, str, bytes], _ConstantText] = {}
     symbols = [_symbols(prefix, s, bits, written) for bits, s in steps.items()]
-    params, calls = [], []
+    params: list[_ParamsText] = []
+    calls: list[str] = []
     for number, call in enumerate(step.lowering.calls):
         symbol = f"{prefix}_params" + (f"_{number}" if len(step.lowering.calls) > 1 else "")
         blocks = tuple(
             tuple((name, _fill(value, own)) for name, value in s.lowering.calls[number].fields.items())
             for s, own in zip(steps.values(), symbols, strict=True)
         )
-        params.append(_ParamsText(symbol, call.struct, blocks))
+        same = next((p.symbol for p in params if (p.struct, p.blocks) == (call.struct, blocks)), "")
+        if same:
+            symbol = same
+        else:
+            params.append(_ParamsText(symbol, call.struct, blocks))
         arguments = ", ".join(_fill(a, {**pointers, **symbols[0]}) for a in call.arguments)
-        calls += _calls(symbol, arguments, [s.lowering.calls[number].symbol or s.kernel.symbol for s in steps.values()])
+        lines = _calls(symbol, arguments, [s.lowering.calls[number].symbol or s.kernel.symbol for s in steps.values()])
+        calls += _repeated(step.lowering.repeats, number, lines)
     if step.lowering.alias:
         calls.append(f"/* {_c_string(graph.label(step.op))}: its output is its input's memory */")
     comment = f"{_c_string(graph.label(step.op))}, {step.lowering.macs} MACs"
@@ -316,6 +323,15 @@ def _calls(params: str, arguments: str, kernels: list[str]) -> list[str]:
     ]
 
 
+def _repeated(repeats: tuple[Repeat, ...], number: int, lines: list[str]) -> list[str]:
+    """The lines of one call, with the loop around it or the part of the loop that begins or ends here."""
+    for repeat in repeats:
+        if repeat.first <= number < repeat.end:
+            head = [f"for (uint32_t round = 0; round < {repeat.times}u; ++round) {{"] * (number == repeat.first)
+            return [*head, *(f"  {line}" for line in lines), *["}"] * (number == repeat.end - 1)]
+    return lines
+
+
 def _pointers(role: str, tensors: tuple[int, ...], plan: MemoryPlan, c_type: str) -> dict[str, str]:
     offsets = plan.offsets
     return {f"{role}{i}": f"({c_type})(arena + {offsets[t]}u)" for i, t in enumerate(tensors) if t in offsets}
@@ -353,7 +369,17 @@ def _states(graph: Graph, plan: MemoryPlan) -> list[_StateText]:
 
 
 def _fill(text: str, values: dict[str, str]) -> str:
-    return re.sub(r"\{([a-z]+[0-9]*|const:\w+)\}", lambda m: values[m.group(1)], text)
+    return re.sub(
+        r"\{([a-z]+[0-9]*|const:\w+)((?:\+[0-9]+(?:\*round)?)*)\}", lambda m: _moved(values[m[1]], m[2]), text
+    )
+
+
+def _moved(pointer: str, steps: str) -> str:
+    """A pointer into the arena that goes on by some steps, `+64+288*round`."""
+    if not steps:
+        return pointer
+    further = re.sub(r"\+([0-9]+)(\*round)?", lambda m: f" + {m[1]}u" + " * round" * bool(m[2]), steps)
+    return f"{pointer.removesuffix(')')}{further})"
 
 
 def _constant(prefix: str, constant: Constant, suffix: str) -> _ConstantText:

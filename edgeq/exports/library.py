@@ -200,7 +200,8 @@ def _kernels(made: Mapping[str, bytes], variant: Variant, name: str) -> dict[str
     steps = [step for program in every for step in program.steps]
     found = {}
     for path, data in made.items():
-        users = [step.kernel for step in steps if path.rpartition("/")[2] in {_file(s) for s in step.kernel.sources}]
+        kernels = [kernel for step in steps for kernel in step.kernels]
+        users = [kernel for kernel in kernels if path.rpartition("/")[2] in {_file(s) for s in kernel.sources}]
         special = tuple(sorted({f for kernel in users for f in kernel.requires}))
         alone = special and all(kernel.requires for kernel in users)
         found[path] = kernel_file(path, data, condition(special) if alone else "", name)

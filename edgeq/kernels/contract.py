@@ -60,6 +60,7 @@ class Call:
             `const void *` and `void *`), `{const:NAME}` for a constant of the lowering.
         struct: C type of the parameter struct, passed by address as the first argument.
         fields: the struct's members as C expressions (the same placeholders for constants).
+            A pointer may go on from there: `{scratch+64}` by bytes, `{in0+96+288*round}` in a `Repeat`.
         symbol: another function than the row's, where one operator takes several.
     """
 
@@ -67,6 +68,19 @@ class Call:
     struct: str
     fields: Mapping[str, str]
     symbol: str = ""
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """Calls in a row that are made several times over; `round` in their arguments counts from 0.
+
+    Attributes:
+        first, end: places in `Lowering.calls`, from the first to behind the last.
+    """
+
+    first: int
+    end: int
+    times: int
 
 
 @dataclass(frozen=True)
@@ -86,6 +100,7 @@ class Lowering:
             through the tensors once for each few channels meets what it has read at that distance alone.
         alias: the output is the first input's memory, unchanged: no call at all.
         macs: multiply-accumulates, as the field counts them (padding included).
+        repeats: which of the calls are made several times, in their order; no two share a call.
     """
 
     calls: tuple[Call, ...] = ()
@@ -95,6 +110,7 @@ class Lowering:
     exactly: bool = False
     alias: bool = False
     macs: int = 0
+    repeats: tuple[Repeat, ...] = ()
 
     @classmethod
     def of_call(

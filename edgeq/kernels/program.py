@@ -52,12 +52,19 @@ class Step:
 
     Attributes:
         why: this kernel and not the first that could serve; "" where it is the first.
+        inside: of operators that run together in stripes (`memory.stripes`), each as it would run alone.
     """
 
     op: Op
     kernel: Kernel
     lowering: Lowering
     why: str = ""
+    inside: tuple[Step, ...] = ()
+
+    @property
+    def kernels(self) -> tuple[Kernel, ...]:
+        """The rows of the table that it takes."""
+        return tuple(step.kernel for step in self.inside) or (self.kernel,)
 
 
 @dataclass(frozen=True)

@@ -54,10 +54,12 @@ class Window:
 
 
 def window_of(inp: Tensor, out: Tensor, op: Op, filter_h: int, filter_w: int) -> Window:
-    """The window of a convolution or pooling operator."""
+    """The window of a convolution or pooling operator; of a stripe of one, the option `pad_h` says what is padded above
+    it, and its height what is read."""
     stride_h, stride_w = op.integer("stride_h", 1), op.integer("stride_w", 1)
     dilation_h, dilation_w = op.integer("dilation_h_factor", 1), op.integer("dilation_w_factor", 1)
     same = op.text("padding") == "SAME"
+    above = arithmetic.same_padding(inp.shape[1], filter_h, stride_h, dilation_h, out.shape[1]) if same else 0
     n, in_h, in_w, in_c = inp.shape
     _, out_h, out_w, out_c = out.shape
     return Window(
@@ -74,7 +76,7 @@ def window_of(inp: Tensor, out: Tensor, op: Op, filter_h: int, filter_w: int) ->
         stride_w=stride_w,
         dilation_h=dilation_h,
         dilation_w=dilation_w,
-        pad_h=arithmetic.same_padding(in_h, filter_h, stride_h, dilation_h, out_h) if same else 0,
+        pad_h=op.integer("pad_h", above),
         pad_w=arithmetic.same_padding(in_w, filter_w, stride_w, dilation_w, out_w) if same else 0,
     )
 
@@ -102,6 +104,8 @@ def geometry(filter_from_options: bool) -> Rule:
             expected = tuple(
                 arithmetic.output_size(inp.shape[1 + i], size[i], stride[i], dilation[i], padding) for i in (0, 1)
             )
+            if "pad_h" in op.options:  # a stripe: rows as they are cut
+                expected = (out.shape[1], expected[1])
             if expected == out.shape[1:3] and out.shape[0] == inp.shape[0] and min(expected) > 0:
                 return None
         return {

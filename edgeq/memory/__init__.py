@@ -5,6 +5,7 @@ from edgeq.memory.chart import ArenaChart, ChartRow, buffer_label, chart
 from edgeq.memory.order import find_order, reordered, reordered_program
 from edgeq.memory.plan import Buffer, MemoryPlan, Ordering
 from edgeq.memory.planner import plan_memory, verify_plan
+from edgeq.memory.shrink import arrange_small
 
 __all__ = [
     "ArenaChart",
@@ -14,6 +15,7 @@ __all__ = [
     "MemoryPlan",
     "Ordering",
     "arrange",
+    "arrange_small",
     "buffer_label",
     "chart",
     "find_order",

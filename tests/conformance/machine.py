@@ -30,7 +30,7 @@ from edgeq.codegen import model_files
 from edgeq.codegen.project import C_FLAGS, GCC_C_FLAGS, gcc_machine_flags, zig_machine_flags
 from edgeq.graph import Graph
 from edgeq.kernels import Program
-from edgeq.memory import MemoryPlan, arrange
+from edgeq.memory import Arrangement, MemoryPlan, arrange
 from edgeq.optimize import compile_program
 from edgeq.target import Core, Target
 
@@ -42,7 +42,7 @@ _TARGET = "nucleo-l4r5zi"
 _IT_STATE = 0x0600FC00  # of xPSR
 
 
-Planner = Callable[[Program], MemoryPlan]
+Planner = Callable[[Program], MemoryPlan | Arrangement]
 
 
 class NotHereError(Exception):
@@ -162,11 +162,8 @@ class _Kernels:
 def generate(graph: Graph, core: Core, planner: Planner | None = None) -> tuple[Program, MemoryPlan, dict[str, bytes]]:
     """Lowered, planned (as a build is, unless told otherwise), and the generated files with their kernels."""
     program = compile_program(graph, core)
-    if planner is None:
-        made = arrange(program)
-        program, plan = made.program, made.plan
-    else:
-        plan = planner(program)
+    made = (planner or arrange)(program)
+    program, plan = (made.program, made.plan) if isinstance(made, Arrangement) else (program, made)
     files = model_files(program, plan)
     return program, plan, files
 
