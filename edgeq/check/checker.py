@@ -6,16 +6,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from edgeq.check import advice
-from edgeq.check.estimate import LayerCounts, Unknown, estimate
+from edgeq.check.estimate import Estimate, LayerCounts, Unknown, estimate
 from edgeq.check.fit import FitReport, OpVerdict, Part, Peak, place
 from edgeq.check.model_rules import findings
 from edgeq.errors import UnsupportedError, UsageError
 from edgeq.graph import DType, Graph, Op
-from edgeq.kernels import FIRST_ROWS, KERNELS, Lowering, Objective, Selection, Violation, choose
+from edgeq.kernels import (
+    FIRST_ROWS,
+    KERNELS,
+    Lowering,
+    Objective,
+    Program,
+    Selection,
+    Step,
+    Violation,
+    choose,
+)
 from edgeq.kernels.macs import macs, total_macs
 from edgeq.memory import MemoryPlan, plan_in_order, reordered
 from edgeq.optimize import Removal, remove_constant_channels
-from edgeq.selection import Footprint, footprint, select
+from edgeq.selection import Footprint, compile_model, footprint, select
 from edgeq.selection.cost import counts
 from edgeq.target import Core, Target
 from edgeq.units import align_up
@@ -140,6 +150,10 @@ class _Prepared:
         computed = self.removal.graph
         selection = select(computed, core, objective)
         lowered = tuple(_lower(self.model, computed, op, core, selection) for op in computed.ops)
+        if objective is Objective.RAM and all(v.verdict.supported for v in lowered) and computed.nested is None:
+            striped = self._in_stripes(lowered, core)
+            if striped is not None:
+                return striped
         plan, problem = _plan(computed, [v.lowering for v in lowered])
         if plan is None or plan.ordering is None or plan.ordering.is_files:
             return self._on_core(lowered, plan, problem, selection)
@@ -147,6 +161,23 @@ class _Prepared:
         return self.in_order(order)._on_core(
             tuple(lowered[old].at(new) for new, old in enumerate(order)), plan, problem, selection
         )
+
+    def _in_stripes(self, lowered: tuple[_Lowered, ...], core: Core) -> _OnCore | None:
+        """With operators that run together in stripes; None where none do, or memory can't be planned."""
+        try:
+            made = compile_model(self.model, core, Objective.RAM)
+        except UnsupportedError:
+            return None
+        if not any(step.inside for step in made.program.steps):
+            return None
+        running = [inside.op for step in made.program.steps for inside in (step.inside or (step,))]
+        places = {op.outputs: op.index for op in self.model.ops}
+        order = [places[op.outputs] for op in running]
+        found = tuple(lowered[old].at(new) for new, old in enumerate(order))
+        on_core = self.in_order(order)._on_core(
+            found, made.plan, None, Selection(Objective.RAM, notes=made.program.notes)
+        )
+        return replace(on_core, striped=made.program, peak=advice.peak(made.program.graph, made.plan))
 
     def in_order(self, order: Sequence[int]) -> _Prepared:
         """The same with operators in another order."""
@@ -176,7 +207,11 @@ class _Prepared:
 
 @dataclass(frozen=True)
 class _OnCore:
-    """A model with a core's kernels: all that targets of that core share."""
+    """A model with a core's kernels: all that targets of that core share.
+
+    Attributes:
+        striped: what is built, where operators run in stripes; their verdicts are of each alone.
+    """
 
     prepared: _Prepared
     lowered: tuple[_Lowered, ...]
@@ -186,12 +221,17 @@ class _OnCore:
     peak: Peak | None
     complete: bool
     selection: Selection = FIRST_ROWS
+    striped: Program | None = None
 
     def on(self, target: Target, needs: _Needs) -> FitReport:
         graph, computed = self.prepared.model, self.prepared.removal.graph
+        asked = [(v.lowering, v.sources) for v in self.lowered]
+        if self.striped is not None:
+            computed = self.striped.graph
+            asked = [(step.lowering, step.kernel.sources) for step in self.striped.steps]
         parts = (
             *_ram_parts(computed, self.plan, needs, self.complete),
-            *_flash_parts(computed, self.lowered, needs, self.complete),
+            *_flash_parts(asked, needs, self.complete),
         )
         if target.kind != "microcontroller":
             parts = tuple(p for p in parts if p.name not in _FIRMWARE_ONLY)
@@ -207,13 +247,51 @@ class _OnCore:
             notices=(*graph.notices, *_in_float(graph), *_removed(graph, self.prepared.removal), *_moved(self.plan)),
         )
         report = replace(report, objective=self.selection.objective, choices=self.selection.notes)
-        layers = [v.counts for v in self.lowered if v.counts is not None]
+        layers = [v.counts for v in self._in_calls() if v.counts is not None]
         latency = (
             estimate(layers, target, report.ram.used_bytes)
             if report.supported
             else Unknown("the model isn't supported")
         )
+        price = self._price(latency, target, report.ram.used_bytes)
+        report = replace(report, choices=(*report.choices, *price))
         return replace(report, advice=_advice(computed, target, report), latency=latency)
+
+    def _in_calls(self) -> tuple[_Lowered, ...]:
+        """The operators, those in stripes with what their calls cost."""
+        if self.striped is None:
+            return self.lowered
+        calls = [each for step in self.striped.steps for each in _calls(step)]
+        return tuple(_called(v, *each) for v, each in zip(self.lowered, calls, strict=True))
+
+    def _price(self, latency: Estimate | Unknown, target: Target, ram_bytes: int) -> tuple[str, ...]:
+        """What stripes cost, where it can be estimated."""
+        layers = [v.counts for v in self.lowered if v.counts is not None]
+        without = estimate(layers, target, ram_bytes)
+        if self.striped is None or isinstance(latency, Unknown) or isinstance(without, Unknown):
+            return ()
+        more = latency.cycles - without.cycles
+        return (
+            f"stripes take at least {more:,} cycles more ({more / without.cycles:.1%}, estimated); "
+            "`edgeq profile --sim` counts them",
+        )
+
+
+def _calls(step: Step) -> list[tuple[int, float]]:
+    """How often each operator of a step is called, and reads its input, in an inference."""
+    calls, read = step.op.options.get("calls"), step.op.options.get("read")
+    if step.inside and isinstance(calls, tuple) and isinstance(read, tuple):
+        return list(zip(calls, read, strict=True))
+    return [(1, 1.0)]
+
+
+def _called(lowered: _Lowered, calls: int, read: float) -> _Lowered:
+    """An operator that is called so often for a part of its rows each."""
+    if lowered.counts is None or calls == 1:
+        return lowered
+    factors = {"calls": calls, "channels": calls, "inputs": read}
+    counted = {name: each * factors.get(name, 1) for name, each in lowered.counts.counted.items()}
+    return replace(lowered, counts=replace(lowered.counts, counted=counted))
 
 
 def _prepared(graph: Graph) -> _Prepared:
@@ -296,16 +374,22 @@ def _ram_parts(graph: Graph, plan: MemoryPlan | None, needs: _Needs, complete: b
     )
 
 
-def _flash_parts(graph: Graph, lowered: Sequence[_Lowered], needs: _Needs, complete: bool) -> tuple[Part, ...]:
+def _flash_parts(asked: Sequence[tuple[Lowering, tuple[str, ...]]], needs: _Needs, complete: bool) -> tuple[Part, ...]:
     weights, parameters = (
-        sum(align_up(len(c.data), alignment) for v in lowered for c in v.lowering.constants if c.section == section)
+        sum(
+            align_up(len(c.data), alignment)
+            for lowering, _ in asked
+            for c in lowering.constants
+            if c.section == section
+        )
         for section, alignment in _ALIGNMENTS.items()
     )
-    sources = [s for v in lowered for s in v.sources]
+    sources = [source for _, own in asked for source in own]
+    calls = sum(len(lowering.calls) if lowering.repeats else 1 for lowering, _ in asked)
     return (
         Part("weights", "weights", weights, not complete, _FILE_SOURCE),
         Part("parameters", "code", parameters, not complete, _FILE_SOURCE),
-        Part("code", "code", needs.sizes.code_bytes(len(graph.ops), sources), True, needs.sizes.source),
+        Part("code", "code", needs.sizes.code_bytes(calls, sources), True, needs.sizes.source),
         Part("reserve", "code", needs.reserve_flash_bytes, False, "asked for"),
     )
 

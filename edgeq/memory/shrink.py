@@ -7,6 +7,8 @@ on with what is the peak then, as long as the arena shrinks.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from edgeq.graph import verify
 from edgeq.kernels import Program
 from edgeq.memory.arrange import Arrangement, arrange
@@ -51,7 +53,7 @@ def _better(given: Arrangement, core: Core) -> Arrangement | None:
             if other is None:
                 break
             verify(other.graph)
-            arranged = arrange(other)
+            arranged = _told(arrange(other), given, region, rows)
             reached = arranged.plan.arena_bytes
             if reached < arena:
                 best, arena = arranged, reached
@@ -59,6 +61,23 @@ def _better(given: Arrangement, core: Core) -> Arrangement | None:
                 break
             before = reached
     return best
+
+
+def _told(arranged: Arrangement, given: Arrangement, region: Region, rows: int) -> Arrangement:
+    """With a sentence about what runs in stripes, and what for."""
+    ops, graph = region.ops, region.graph
+    names = " to ".join(dict.fromkeys(f"{op.kind} ({graph.output_of(op).short_name})" for op in (ops[0], ops[-1])))
+    height = "1 row" if rows == 1 else f"{rows} rows"
+    note = (
+        f"{names}: {len(ops)} operators in stripes of {height}, for an arena of {arranged.plan.arena_bytes:,} B "
+        f"instead of {given.plan.arena_bytes:,} B"
+    )
+    steps = tuple(
+        replace(step, why=note) if step.inside and step.op.outputs == (region.result,) else step
+        for step in arranged.program.steps
+    )
+    program = replace(arranged.program, steps=steps, notes=(*arranged.program.notes, note))
+    return replace(arranged, program=program)
 
 
 def _candidates(given: Arrangement) -> list[tuple[Region, int]]:

@@ -162,7 +162,7 @@ def in_stripes(program: Program, made: Schedule, core: Core) -> Program | None:
         rules=(),
         lower=lambda *_: lowering,
         requires=tuple(sorted({r for k in kernels for r in k.requires})),
-        why="first layers a few rows at a time",
+        why="layers that run a few rows at a time, so that large tensors never exist as a whole",
     )
     whole = Step(graph.ops[region.first], kernel, lowering, inside=program.steps[region.first : region.end])
     kept = (*program.steps[: region.first], whole, *program.steps[region.end :])
@@ -171,10 +171,18 @@ def in_stripes(program: Program, made: Schedule, core: Core) -> Program | None:
 
 
 def with_stripes(made: Schedule) -> Graph:
-    """The graph with a region as one operator."""
+    """The graph with a region as one operator. Its options: how many stripes of how many rows of the output; `calls` of
+    each operator inside, and how often it reads its input (`read`).
+    """
     region = made.region
     graph = region.graph
-    options = {"operators": len(region.ops), "stripes": len(made.stripes), "rows": made.rows}
+    calls, rows_read = [0] * len(region.ops), [0] * len(region.ops)
+    for key, times in geometries(made).items():
+        calls[key[0]] += times
+        rows_read[key[0]] += times * key[2][0]
+    heights = [region.height(region.read_by(op)[0]) for op in region.ops]
+    read = tuple(rows / height for rows, height in zip(rows_read, heights, strict=True))
+    options = {"stripes": len(made.stripes), "rows": made.rows, "calls": tuple(calls), "read": read}
     op = Op(0, KIND, 1, region.sources, (region.result,), MappingProxyType(options))
     ops = (*graph.ops[: region.first], op, *graph.ops[region.end :])
     return replace(graph, ops=tuple(replace(each, index=i) for i, each in enumerate(ops)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edgeq.graph import Graph
 from edgeq.kernels import Objective
-from edgeq.memory import Arrangement, arrange
+from edgeq.memory import Arrangement, arrange, arrange_small
 from edgeq.optimize import compile_program, computed
 from edgeq.selection.select import select
 from edgeq.target import Core
@@ -16,4 +16,5 @@ def compile_model(graph: Graph, core: Core, objective: Objective = Objective.BAL
     Raises:
         UnsupportedError: operators without a kernel, or one that only renames memory is given a constant or a variable.
     """
-    return arrange(compile_program(graph, core, select(computed(graph), core, objective)))
+    program = compile_program(graph, core, select(computed(graph), core, objective))
+    return arrange_small(program, core) if objective is Objective.RAM else arrange(program)

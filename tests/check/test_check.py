@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from graphs import graph
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from models_flatbuffer import O, T, model_bytes, single_op_model
+from planes import plane_network
 from towers import towers
 
 from edgeq import pipeline
@@ -23,11 +25,11 @@ from edgeq.check import MODEL_RULES, Estimate, FitReport, after_build, check, de
 from edgeq.check.advice import peak
 from edgeq.check.model_rules import findings
 from edgeq.errors import UnsupportedError, UsageError
-from edgeq.kernels import KERNELS, Lowering
+from edgeq.kernels import KERNELS, Lowering, Objective
 from edgeq.memory import arrange, plan_memory
 from edgeq.optimize import compile_program
 from edgeq.report.fit import fit_text
-from edgeq.selection import footprint
+from edgeq.selection import compile_model, footprint
 from edgeq.target import Target
 from edgeq.tflite import parse, read
 
@@ -206,6 +208,28 @@ def test_operators_in_another_order_are_numbered_as_they_run_and_as_they_are_bui
     assert report.peak.label == built.program.graph.label(built.program.graph.ops[report.peak.op_index])
     at_least = f"at least {report.plan.ordering.file_peak_bytes:,} B instead of {report.plan.arena_bytes:,} B"
     assert [notice for notice in report.notices if at_least in notice]
+
+
+@pytest.mark.parametrize("make", [towers, lambda: plane_network(100)])
+def test_operators_in_stripes_are_judged_alone_and_sized_as_they_are_built(real: Target, make: Any) -> None:
+    graph = parse(make())
+    usual, report = check(graph, real), check(graph, real, objective=Objective.RAM)
+    built = compile_model(graph, real.core, Objective.RAM)
+    assert report.plan == built.plan
+    assert any(step.inside for step in built.program.steps)
+    assert _part(report, "arena") == built.plan.arena_bytes < _part(usual, "arena")
+    for section in ("weights", "parameters"):
+        made = [c for step in built.program.steps for c in step.lowering.constants if c.section == section]
+        alignment = {"weights": 32, "parameters": 4}[section]
+        assert _part(report, section) == sum(-(-len(c.data) // alignment) * alignment for c in made)
+    assert {op.name for op in report.operators} == {op.name for op in usual.operators}
+    assert [op.index for op in report.operators] == list(range(len(graph.ops)))
+    assert report.macs == usual.macs
+    assert "in stripes of" in report.choices[0]
+
+
+def _part(report: FitReport, name: str) -> int:
+    return sum(part.size_bytes for budget in report.budgets for part in budget.parts if part.name == name)
 
 
 def test_an_operator_without_kernel_is_named_and_the_others_judged(board: Target) -> None:
