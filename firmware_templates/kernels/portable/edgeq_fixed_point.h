@@ -34,13 +34,14 @@ static inline int32_t edgeq_exp_quarter(int32_t a) {
 static inline int32_t edgeq_exp_negative(int32_t a) {
   static const int32_t factor[7] = {1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242};
   const int32_t quarter = 1 << 24; /* 1/4 in Q5.26 */
+  if (a == 0) return INT32_MAX;
   const int32_t in_quarter = (a & (quarter - 1)) - quarter;
   int32_t result = edgeq_exp_quarter(in_quarter * (1 << 5));
   uint32_t bits = (uint32_t)(in_quarter - a) >> 24;
   for (const int32_t *f = factor; bits; bits >>= 1, ++f) {
     if (bits & 1) result = edgeq_high_mul(result, *f);
   }
-  return a == 0 ? INT32_MAX : result;
+  return result;
 }
 
 static inline int32_t edgeq_leading_zeros(uint32_t x) {
