@@ -40,6 +40,17 @@ def pack_fours(weights: npt.NDArray[np.int8]) -> bytes | None:
     return None if halves is None else halves.astype("<i2").tobytes()
 
 
+def pack_nines(weights: npt.NDArray[np.int8]) -> bytes:
+    """[channels][3][9], channels a multiple of four: for each four of them, for each row, two words for each of four
+    neighbouring pairs, then a word for the last value, a half of it for each two channels."""
+    halves = half_words(weights[0::2], weights[1::2])
+    assert halves is not None
+    groups = halves.reshape(weights.shape[0] // 4, 2, 3, 9).transpose(0, 2, 1, 3)
+    pairs = groups[..., :8].reshape(*groups.shape[:3], 4, 2).swapaxes(2, 3)
+    rows: npt.NDArray[np.int16] = np.concatenate([pairs.reshape(*groups.shape[:2], 16), groups[..., 8]], axis=2)
+    return rows.astype("<i2").tobytes()
+
+
 def pack_rows(weights: npt.NDArray[np.int8]) -> bytes | None:
     """[rows][depth]: eight rows a time, four words for each pair of inputs; the rest two rows a time."""
     eights = weights.shape[0] // 8 * 4
@@ -73,9 +84,14 @@ class Records:
     words: npt.NDArray[np.uint32]
     fixed: npt.NDArray[np.bool_]
 
+    def needed(self, weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+        """[channels][...] with zeros where the record needs them."""
+        fixed = self.fixed.reshape(-1, *(1,) * (weights.ndim - 1))
+        return np.where(fixed, np.int8(0), weights)
+
     def pack(self, weights: npt.NDArray[np.int8]) -> bytes | None:
         """[channels][depth] as `pack_fours` has them, with zeros where the record needs them."""
-        return pack_fours(np.where(self.fixed[:, None], np.int8(0), weights))
+        return pack_fours(self.needed(weights))
 
 
 def records(channels: Channels) -> Records | None:

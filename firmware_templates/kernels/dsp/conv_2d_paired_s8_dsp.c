@@ -24,8 +24,6 @@ void edgeq_conv_2d_paired_s8_dsp(const edgeq_dsp_paired_params *p, const int8_t 
   const int32_t rest_bytes = p->depth - (row - aside) * w->filter_h;
   int8_t *const rest = (int8_t *)scratch + p->chunk * 4 * p->depth, *const band = rest + rest_bytes;
   const edgeq_dsp_gather_shape shape = {rest, w->filter_h, row - aside, aside, p->band_row - row, rest_bytes / 4};
-  void (*const gather)(const edgeq_dsp_gather_shape *, const int8_t *, uint32_t *) =
-      w->filter_h == 3 && row == 9 ? edgeq_dsp_gather_3x9 : edgeq_dsp_gather;
   edgeq_dsp_tiles tiles = edgeq_dsp_tiles_of(p, scratch);
   const int32_t step = w->stride_w * w->in_c, full = 2 * p->chunk, next = p->depth - 1; /* calls keep no loads */
   int32_t left = w->batches * w->out_h * w->out_w, count = 0;
@@ -46,14 +44,14 @@ void edgeq_conv_2d_paired_s8_dsp(const edgeq_dsp_paired_params *p, const int8_t 
       }
       const int8_t *from = band;
       for (int32_t ox = 0; ox < w->out_w; ++ox, from += step) {
-        gather(&shape, from, to);
+        edgeq_dsp_gather(&shape, from, to);
         to += ++count & 1 ? 1 : next;
         if (--left && count < full) continue;
         tiles.tiles = count / 2;
         if (tiles.tiles) p->multiply(&tiles);
         tiles.out += 2 * tiles.tiles * w->out_c;
         if (count & 1) { /* the last of an odd number: a pair of which both write the same bytes */
-          gather(&shape, from, to);
+          edgeq_dsp_gather(&shape, from, to);
           tiles.columns = (const int16_t *)(const void *)(to - 1);
           tiles.tiles = 1;
           tiles.out_stride = 0;

@@ -54,6 +54,7 @@ typedef struct {
   int32_t depth_bytes;    /* 20: of a tile's columns, and of a group's weights: 4 * K */
   int32_t tiles;          /* 24: pairs of pixels, > 0 */
   int32_t groups;         /* 28 */
+  int32_t gaps[3];        /* 32: mat_mul_rgb_dsp.inc: bytes from a widened row of a window to the next, and to the next tile */
 } edgeq_dsp_tiles;
 
 /* A row of outputs, two pixels at a time, by groups of four channels, with paired weights; the input is a band of widened
@@ -83,6 +84,14 @@ typedef struct {
   int32_t in_zero;
   void (*multiply)(const edgeq_dsp_band_tiles *tiles);
 } edgeq_dsp_band_params;
+
+typedef struct {
+  edgeq_window window;
+  edgeq_dsp_tiles tiles; /* but for `columns`, `out`, `tiles` and `gaps` */
+  int32_t row;           /* bytes of a widened input row with its padding */
+  int32_t in_zero;
+  void (*multiply)(const edgeq_dsp_tiles *tiles);
+} edgeq_dsp_rgb_params;
 
 /* How a window is gathered; offsets are known to gather_dsp.S. */
 typedef struct {
@@ -206,8 +215,15 @@ void edgeq_dsp_mat_mul_band_128_8_exact(const edgeq_dsp_band_tiles *tiles);
 void edgeq_dsp_mat_mul_band_128_12_high(const edgeq_dsp_band_tiles *tiles);
 void edgeq_dsp_mat_mul_band_128_12_exact(const edgeq_dsp_band_tiles *tiles);
 void edgeq_dsp_gather(const edgeq_dsp_gather_shape *g, const int8_t *from, uint32_t *to);
-void edgeq_dsp_gather_3x9(const edgeq_dsp_gather_shape *g, const int8_t *from, uint32_t *to);
-void edgeq_dsp_widen_pairs(const int8_t *in, int32_t depth, int32_t pairs, void *to);
+void edgeq_dsp_widen_pairs(const int8_t *in, int32_t depth, int32_t pairs, void *to, int32_t step);
+void edgeq_dsp_mat_mul_8_high(const edgeq_dsp_tiles *tiles);
+void edgeq_dsp_mat_mul_16_high(const edgeq_dsp_tiles *tiles);
+void edgeq_dsp_mat_mul_24_high(const edgeq_dsp_tiles *tiles);
+void edgeq_dsp_mat_mul_32_high(const edgeq_dsp_tiles *tiles);
+void edgeq_dsp_mat_mul_rgb_1_high(const edgeq_dsp_tiles *tiles);
+void edgeq_dsp_mat_mul_rgb_1_exact(const edgeq_dsp_tiles *tiles);
+void edgeq_dsp_mat_mul_rgb_2_high(const edgeq_dsp_tiles *tiles);
+void edgeq_dsp_mat_mul_rgb_2_exact(const edgeq_dsp_tiles *tiles);
 void edgeq_dsp_mat_mul_paired_high(const edgeq_dsp_tiles *tiles);
 void edgeq_dsp_mat_mul_paired_exact(const edgeq_dsp_tiles *tiles);
 void edgeq_dsp_mat_vec(const edgeq_dsp_rows *rows);
@@ -221,6 +237,7 @@ void edgeq_pointwise_conv_2d_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t
 void edgeq_pointwise_conv_2d_paired_s8_dsp(const edgeq_dsp_paired_params *p, const int8_t *in, int8_t *out,
                                            void *scratch);
 void edgeq_conv_2d_band_s8_dsp(const edgeq_dsp_band_params *p, const int8_t *in, int8_t *out, void *scratch);
+void edgeq_conv_2d_rgb_s8_dsp(const edgeq_dsp_rgb_params *p, const int8_t *in, int8_t *out, void *scratch);
 void edgeq_conv_2d_paired_s8_dsp(const edgeq_dsp_paired_params *p, const int8_t *in, int8_t *out, void *scratch);
 void edgeq_depthwise_conv_2d_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, int8_t *out, void *scratch);
 void edgeq_depthwise_3x3_s8_dsp(const edgeq_dsp_conv_params *p, const int8_t *in, int8_t *out, void *scratch);

@@ -1,9 +1,10 @@
-/* edgeq_dsp_widen_pairs(in, depth, pairs, to): pixels of `depth` bytes, two at a time, as interleaved pairs of int16:
- * [pairs][depth / 2][2][2]. depth: a multiple of four.
+/* edgeq_dsp_widen_pairs(in, depth, pairs, to, step): pixels of `depth` bytes, `step` bytes apart, two at a time, as
+ * interleaved pairs of int16: [pairs][depth / 2][2][2]. depth: a multiple of four.
  *
  * 28 cycles for 16 elements on a Cortex-M4: loads of four words 5, SXTB16 8, STR 8, pointers 3, loop 4.
  *
- * Registers: r0 first pixel, r1 second, r2 bytes left, r3 to, r4-r7 bytes, r12 widened, r8 depth, r9 pairs left.
+ * Registers: r0 first pixel, r1 second, r2 bytes left, r3 to, r4-r7 bytes, r12 widened, r8 depth, r9 pairs left,
+ * r10 step.
  */
   .syntax unified
   .thumb
@@ -13,12 +14,14 @@
   .thumb_func
   .p2align 4
 edgeq_dsp_widen_pairs:
-  push {r4-r9}
+  push {r4-r11}
+  ldr r10, [sp, #32]
   mov r8, r1
   mov r9, r2
 .Lwiden_pair:
-  add r1, r0, r8
+  add r1, r0, r10
   subs r2, r8, #8
+  add r11, r1, r10                  /* the next pair */
   blt 2f
 1:
   ldr r4, [r0]
@@ -61,9 +64,9 @@ edgeq_dsp_widen_pairs:
   str r5, [r3, #12]
   adds r3, #16
 3:
-  mov r0, r1                        /* the second pixel's end is the next pair's start */
+  mov r0, r11
   subs r9, #1
   bne .Lwiden_pair
-  pop {r4-r9}
+  pop {r4-r11}
   bx lr
   .size edgeq_dsp_widen_pairs, . - edgeq_dsp_widen_pairs
