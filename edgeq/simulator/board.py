@@ -17,8 +17,9 @@ from edgeq.simulator.cycles.block import CycleModel
 from edgeq.simulator.debug import DebugState
 from edgeq.simulator.debugger import Board as Wiring
 from edgeq.simulator.debugger import Debugger
-from edgeq.simulator.engine import NEVER, Counters, Engine
+from edgeq.simulator.engine import NEVER, Engine
 from edgeq.simulator.faults import SOUND, BoardFault, Defects
+from edgeq.simulator.native.state import Counters
 from edgeq.simulator.nvic import Nvic
 from edgeq.simulator.peripherals.device import Programming, SerialPort, Wires
 from edgeq.simulator.private_bus import CoreSignals, PrivateBus

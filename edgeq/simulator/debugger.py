@@ -12,8 +12,9 @@ from edgeq.simulator import debug as d
 from edgeq.simulator import private_bus
 from edgeq.simulator.bus import Bus, UnansweredError
 from edgeq.simulator.debug import DebugState
-from edgeq.simulator.engine import Engine, Programmed
+from edgeq.simulator.engine import Engine
 from edgeq.simulator.faults import BoardFault
+from edgeq.simulator.native.state import Programmed
 from edgeq.simulator.processor import Processor
 
 # Cycles that pass while a debugger looks whether the core still runs: more than a page takes to be programmed.

@@ -10,7 +10,6 @@ import ctypes
 import mmap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,37 +20,12 @@ from unicorn.unicorn_py3.unicorn import uclib
 from edgeq.errors import DeviceError
 from edgeq.simulator.cycles.block import CycleModel, PricedBlock
 from edgeq.simulator.native.build import native_library
+from edgeq.simulator.native.state import COUNTERS, Check, Counters, Programmed, State, Stop
 from edgeq.simulator.peripherals.device import Programming
 from edgeq.target import FlashTiming, SlowReads
 
 NEVER = (1 << 63) - 1
 _PAGE = 4096
-
-
-class Stop(IntEnum):
-    """Why the core stopped before the block at its program counter; native/core.c has the same list."""
-
-    NONE = 0
-    DEADLINE = 1
-    REQUEST = 2
-    SELF_LOOP = 3
-    NO_FPU = 4
-    UNALIGNED = 5
-    UNDECODED = 6
-    PROGRAMMED_WRONG = 7
-    SLEEP = 100
-    EXCEPTION = 101
-    BAD_ACCESS = 102
-    UNDEFINED = 103
-
-
-class Programmed(IntEnum):
-    """What became of a write that may go to flash."""
-
-    NO_FLASH = -1
-    DONE = 0
-    REFUSED = 1  # `state.program_faults` says why
-    TRAPPED = 2  # the same, with a bus fault
 
 
 @dataclass(frozen=True)
@@ -64,100 +38,8 @@ class BadAccess:
     pc: int
 
 
-_COUNTERS = (
-    "cycles",
-    "instructions",
-    "blocks",
-    "branches_taken",
-    "fetch_stalls",
-    "data_stalls",
-    "instruction_hits",
-    "instruction_misses",
-    "prefetch_hits",
-    "data_hits",
-    "data_misses",
-    "unaligned_cycles",
-    "slow_reads",
-)
-_SETTINGS = (
-    "stop_request",
-    "stop_reason",
-    "masked_interrupt",
-    "fpu_enabled",
-    "flash_base",
-    "flash_bytes",
-    "wait_states",
-    "unit_shift",
-    "line_shift",
-    "instruction_lines",
-    "data_lines",
-    "instruction_cache_on",
-    "data_cache_on",
-    "prefetch_on",
-    "unaligned_branch_cycles",
-    "data_hit_cycles",
-    "instruction_miss_cycles",
-    "slow_read_cycles",
-    "status_register",
-    "ways",
-    "flash_open",
-    "program_width",
-    "program_row",
-    "program_traps",
-    "program_faults",
-    "program_address",
-    "flash_dead",
-    "stuck_address",
-    "stuck_bits",
-)
-
-
-class _State(ctypes.Structure):
-    """`public_state` of native/core.c, field by field."""
-
-    _fields_ = (
-        *((name, ctypes.c_uint64) for name in (*_COUNTERS, "deadline")),
-        *((name, ctypes.c_uint32) for name in _SETTINGS),
-        ("uc", ctypes.c_void_p),
-        ("emulator_stop", ctypes.c_void_p),
-        ("read_register", ctypes.c_void_p),
-        ("write_register", ctypes.c_void_p),
-        ("decode", ctypes.c_void_p),
-    )
-
-
-class _Check(ctypes.Structure):
-    """`alignment_check` of native/core.c."""
-
-    _fields_ = (("number", ctypes.c_int32), ("extra", ctypes.c_uint16 * 4), ("traps", ctypes.c_uint16))
-
-
 _REGISTERS = {getattr(capstone_arm, f"ARM_REG_R{i}"): getattr(arm_const, f"UC_ARM_REG_R{i}") for i in range(15)}
 _DECODE = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_uint32, ctypes.c_uint32)
-
-
-@dataclass(frozen=True)
-class Counters:
-    """What native/core.c counts, since the board was made.
-
-    Attributes:
-        fetch_stalls, data_stalls: cycles spent waiting for the flash.
-        instruction_hits, data_hits: flash units found in the caches; misses were read from flash.
-    """
-
-    cycles: int
-    instructions: int
-    blocks: int
-    branches_taken: int
-    fetch_stalls: int
-    data_stalls: int
-    instruction_hits: int
-    instruction_misses: int
-    prefetch_hits: int
-    data_hits: int
-    data_misses: int
-    unaligned_cycles: int
-    slow_reads: int
 
 
 def pages(size: int) -> int:
@@ -214,14 +96,14 @@ class Engine:
         self._library = ctypes.CDLL(str(native_library(cache)))
         self._unit = timing.read_bytes if timing else 8
         self._core = self._make_core(flash, timing)
-        self.state = _State.from_address(self._core)
+        self.state = State.from_address(self._core)
         self._add_hooks(slow_reads)
 
     def _make_core(self, flash: tuple[int, int], timing: FlashTiming | None) -> int:
         decode = _DECODE(self._decode)
         self._keep.append(decode)
         line = timing.cache_line_bytes if timing else self._unit
-        setup = _State(
+        setup = State(
             deadline=NEVER,
             flash_base=flash[0],
             flash_bytes=flash[1],
@@ -242,7 +124,7 @@ class Engine:
         )
         pointer, size = ctypes.c_void_p, ctypes.c_uint32
         self._library.edgeq_new.restype = pointer
-        self._library.edgeq_new.argtypes = (ctypes.POINTER(_State),)
+        self._library.edgeq_new.argtypes = (ctypes.POINTER(State),)
         for name in ("edgeq_free", "edgeq_empty_caches", "edgeq_break_sequence", "edgeq_forget_blocks", "edgeq_settle"):
             getattr(self._library, name).argtypes = (pointer,)
             getattr(self._library, name).restype = None
@@ -251,7 +133,7 @@ class Engine:
             *(size,) * 6,
             ctypes.POINTER(ctypes.c_uint16),
             size,
-            ctypes.POINTER(_Check),
+            ctypes.POINTER(Check),
         )
         self._library.edgeq_add_cells.argtypes = (pointer, size, size, pointer)
         self._library.edgeq_program.argtypes = (pointer, size, size, size)
@@ -438,7 +320,7 @@ class Engine:
 
     def counters(self) -> Counters:
         """The counters now."""
-        return Counters(**{name: getattr(self.state, name) for name in _COUNTERS})
+        return Counters(**{name: getattr(self.state, name) for name in COUNTERS})
 
     def _take_error(self) -> BaseException | None:
         error, self._error = self._error, None
@@ -467,9 +349,9 @@ class Engine:
                     units,
                     (ctypes.c_uint16 * units)(*priced.unit_cycles),
                     len(checks),
-                    (_Check * len(checks))(
+                    (Check * len(checks))(
                         *(
-                            _Check(_REGISTERS[c.register], (ctypes.c_uint16 * 4)(*c.extra_cycles), c.traps)
+                            Check(_REGISTERS[c.register], (ctypes.c_uint16 * 4)(*c.extra_cycles), c.traps)
                             for c in checks
                         )
                     ),

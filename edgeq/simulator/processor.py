@@ -11,9 +11,10 @@ from edgeq.simulator import nvic as n
 from edgeq.simulator.bus import Bus, UnansweredError, earliest
 from edgeq.simulator.cycles.block import CycleModel
 from edgeq.simulator.debug import DebugState
-from edgeq.simulator.engine import Engine, Stop
+from edgeq.simulator.engine import Engine
 from edgeq.simulator.exceptions import ExceptionUnit, StackError
 from edgeq.simulator.faults import BoardFault, FaultFacts
+from edgeq.simulator.native.state import Stop
 from edgeq.simulator.nvic import Nvic
 from edgeq.simulator.private_bus import PrivateBus
 from edgeq.simulator.symbols import Symbols

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 pytest.importorskip("unicorn")
 pytest.importorskip("capstone")
@@ -21,7 +23,7 @@ PG, SER, MER, MER1, WORDS, STRT, LOCK = 1 << 0, 1 << 1, 1 << 2, 1 << 15, 2 << 8,
 PGAERR, PGPERR, PGSERR = 1 << 5, 1 << 6, 1 << 7
 F4, F4_BYTES = 0x0800_0000, 0x20_0000
 CONFIG, ERASEPAGE, ERASEALL, ERASEUICR = 0x4001_E504, 0x4001_E508, 0x4001_E50C, 0x4001_E514
-UICR = 0x1000_1000
+UICR, RAM = 0x1000_1000, 0x2000_0000
 Make = Callable[..., Debugger]
 
 
@@ -210,6 +212,66 @@ def test_nrf_factory_words_stay(nrf: Debugger) -> None:
     with pytest.raises(UnansweredError):
         nrf.write(0x1000_0100, 4, 0)
     assert nrf.read(0x1000_0100, 4) == 0x5_2840
+
+
+def run(debugger: Debugger, code: str, *registers: int) -> int:
+    """Run Thumb code (hex) in RAM that ends in a breakpoint, with r0, r1, ...; the address where it has halted."""
+    dhcsr, dcrsr, dcrdr, demcr = 0xE000_EDF0, 0xE000_EDF4, 0xE000_EDF8, 0xE000_EDFC
+    debugger.write(dhcsr, 4, 0xA05F_0003)
+    debugger.write(demcr, 4, 1 << 10)  # hard faults halt
+    debugger.write_block(RAM, bytes.fromhex(code))
+    for number, value in (*enumerate(registers), (13, RAM + 0x1000), (15, RAM | 1)):
+        debugger.write(dcrdr, 4, value)
+        debugger.write(dcrsr, 4, number | 1 << 16)
+    debugger.write(dhcsr, 4, 0xA05F_0001)
+    assert debugger.read(dhcsr, 4) & 1 << 17
+    debugger.write(dcrsr, 4, 15)
+    return debugger.read(dcrdr, 4)
+
+
+def test_f4_what_the_core_writes_goes_by_the_same_rules(f4: Debugger) -> None:
+    unlock(f4)
+    f4.write(CR, 4, PG | WORDS)
+    # str r1, [r0]; strb r1, [r0, #4]; str r1, [r0, #14]; ldr r2, [r0]; str r2, [r3]; bkpt
+    assert run(f4, "0160 0171 c0f80e10 0268 1a60 00be", F4, 0x1234_5678, 0, RAM + 0x800) == RAM + 12
+    assert f4.read_block(F4, 20) == bytes.fromhex("78563412") + b"\xff" * 16
+    assert f4.read(RAM + 0x800, 4) == 0x1234_5678
+    assert f4.read(SR, 4) == PGPERR | PGAERR
+
+
+def test_f4_the_core_cannot_write_to_flash_that_is_not_being_programmed(f4: Debugger) -> None:
+    assert run(f4, "0160 00be", F4, 0) != RAM + 2
+    assert f4.read_block(F4, 4) == b"\xff" * 4
+
+
+@pytest.mark.parametrize("code", ["0170", "0180", "c0f80210"])  # strb r1, [r0]; strh r1, [r0]; str r1, [r0, #2]
+def test_nrf_what_the_core_writes_must_be_a_whole_aligned_word(nrf: Debugger, code: str) -> None:
+    nrf.write(CONFIG, 4, 1)
+    end = RAM + 2 + len(code) // 2
+    assert run(nrf, "0160" + code + "00be", 0x400, 0) not in range(RAM, end + 1)  # in the hard fault's handler
+    assert nrf.read_block(0x400, 8) == bytes(4) + b"\xff" * 4
+    assert nrf.read(0xE000_ED28, 4) & 1 << 10  # IMPRECISERR
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(0, 40), st.sampled_from([1, 2, 4]), st.integers(0, 2**32 - 1)), max_size=12))
+def test_f4_any_writes_leave_what_the_rules_say(f4: Debugger, writes: list[tuple[int, int, int]]) -> None:
+    unlock(f4)
+    f4.write(CR, 4, SER | STRT)
+    cells, flags = bytearray(b"\xff" * 48), 0
+    f4.write(SR, 4, 0xF0)
+    f4.write(CR, 4, PG | 1 << 8)  # half-words
+    for offset, size, value in writes:
+        data = (value & (1 << 8 * size) - 1).to_bytes(size, "little")
+        f4.write_block(F4 + offset, data)
+        flags |= PGPERR if size != 2 or offset % 2 else 0
+        flags |= PGAERR if offset % 16 + size > 16 else 0
+        if size == 2 and offset % 2 == 0:
+            cells[offset] &= data[0]
+            cells[offset + 1] &= data[1]
+    assert f4.read_block(F4, 48) == cells
+    assert f4.read(SR, 4) == flags
+    f4.write(CR, 4, LOCK)
 
 
 def test_a_dead_controller_takes_everything_and_does_nothing(chip: Make) -> None:

@@ -18,7 +18,7 @@ enum { MAX_LINES = 128, NO_LINE = 0xFF, MAX_CELLS = 4, LINE_UNITS = 8 };
 static const uint32_t NO_UNIT = 0xFFFFFFFFu;
 static const uint32_t IT_STATE = 0x0600FC00u; /* of xPSR */
 
-/* Why the emulator was stopped before the block at its program counter. Mirrored in engine.py. */
+/* Why the emulator was stopped before the block at its program counter. Mirrored in state.py. */
 enum stop_reason {
     STOP_NONE = 0,
     STOP_DEADLINE = 1,  /* the clock has reached `deadline` */
@@ -30,7 +30,7 @@ enum stop_reason {
     STOP_PROGRAMMED_WRONG = 7 /* a write that the flash controller answers with a bus fault */
 };
 
-/* Why a write to flash wasn't programmed. Mirrored in engine.py. */
+/* Why a write to flash wasn't programmed. Mirrored in peripherals/device.py. */
 enum program_fault {
     FAULT_WIDTH = 1,  /* of another width than the controller is set to */
     FAULT_ROW = 2,    /* across the end of a row */
@@ -74,7 +74,7 @@ typedef struct {
     uint32_t current;            /* the unit read last: served without a look-up */
 } cache;
 
-/* The first part is shared with Python (engine.py mirrors it field by field). */
+/* The first part is shared with Python (state.py mirrors it field by field). */
 typedef struct {
     uint64_t cycles, instructions, blocks, branches_taken;
     uint64_t fetch_stalls, data_stalls;
@@ -424,7 +424,7 @@ static void stop(core *c, uint32_t reason) {
 }
 
 /* A write of up to 4 bytes that doesn't come through the core (a debugger's). 0 = done, 1 = the controller doesn't
- * program it, 2 = nor answers, -1 = there is no flash. */
+ * program it, 2 = nor answers, -1 = there is no flash. Mirrored in state.py. */
 int edgeq_program(core *c, uint32_t address, uint32_t size, uint32_t value) {
     edgeq_settle(c);
     uint8_t *at = cell(c, address, size);
