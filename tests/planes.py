@@ -8,6 +8,10 @@ from models_flatbuffer import O, T, model_bytes
 _SCALE = 0.05
 
 
+def _scale_of(tensor: T) -> float:
+    return tensor.scale if isinstance(tensor.scale, float) else _SCALE
+
+
 class _Planes:
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
@@ -34,7 +38,8 @@ class _Planes:
         options: dict[str, object] = {"padding": padding, "stride_h": stride, "stride_w": stride}
         options["fused_activation_function"] = str(self.rng.choice(["NONE", "RELU", "RELU6"]))
         if kind.endswith("POOL_2D"):
-            out = self.new((1, *sides, in_c), self.tensors[x].scale, self.tensors[x].zero_point)  # type: ignore[arg-type]
+            zero = self.tensors[x].zero_point
+            out = self.new((1, *sides, in_c), _scale_of(self.tensors[x]), zero if isinstance(zero, int) else 0)
             self.operators.append(O(kind, [x], [out], {**options, "filter_height": size, "filter_width": size}, 2))
             return out
         is_depthwise = kind == "DEPTHWISE_CONV_2D"
@@ -53,8 +58,22 @@ class _Planes:
         self.operators.append(O(kind, [x, at, at + 1], [out], options, 3))
         return out
 
+    def padded(self, x: int) -> int:
+        """PAD with an uneven border, and a convolution that has no padding of its own."""
+        _, height, width, channels = self.shape(x)
+        top, below = int(self.rng.integers(0, 3)), int(self.rng.integers(0, 3))
+        self.tensors.append(T((4, 2), "INT32", scale=None, data=[[0, 0], [top, below], [1, 0], [0, 0]]))
+        at = len(self.tensors) - 1
+        tensor = self.tensors[x]
+        zero = tensor.zero_point if isinstance(tensor.zero_point, int) else 0
+        out = self.new((1, height + top + below, width + 1, channels), _scale_of(tensor), zero)
+        self.operators.append(O("PAD", [x, at], [out], {}, 2))
+        return self.window(out, "CONV_2D", 8, 3, int(self.rng.choice([1, 2])), 1, "VALID")
+
     def layer(self, x: int) -> int:
         """One more operator; its output, or x where there was no room for it."""
+        if self.rng.random() < 0.15:
+            return self.padded(x)
         kinds = ["CONV_2D", "CONV_2D", "DEPTHWISE_CONV_2D", "DEPTHWISE_CONV_2D", "MAX_POOL_2D", "AVERAGE_POOL_2D"]
         kind = str(self.rng.choice(kinds))
         size, stride = int(self.rng.choice([1, 2, 3, 3, 5])), int(self.rng.choice([1, 1, 2]))

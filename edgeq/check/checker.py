@@ -272,7 +272,7 @@ class _OnCore:
             return ()
         more = latency.cycles - without.cycles
         return (
-            f"stripes take at least {more:,} cycles more ({more / without.cycles:.1%}, estimated); "
+            f"stripes take about {more:,} cycles more ({more / without.cycles:.1%}, estimated); "
             "`edgeq profile --sim` counts them",
         )
 

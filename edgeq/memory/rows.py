@@ -24,11 +24,16 @@ _WORD = 4
 @dataclass(frozen=True)
 class Reach:
     """How rows of an operator's output depend on rows of its inputs: of row y, rows `y * stride - pad` up to, without
-    it, `y * stride - pad + size`."""
+    it, `y * stride - pad + size`.
+
+    Attributes:
+        is_pad: it only adds rows above and below, and must have a row that is none of these whenever it runs.
+    """
 
     stride: int = 1
     pad: int = 0
     size: int = 1
+    is_pad: bool = False
 
     def first(self, row: int) -> int:
         """The first row of the input that output rows from `row` on need."""
@@ -37,6 +42,14 @@ class Reach:
     def end(self, end: int) -> int:
         """Behind the last row of the input that output rows before `end` need, were there rows above and below."""
         return (end - 1) * self.stride - self.pad + self.size
+
+    def made(self, end: int, height: int, in_height: int) -> int:
+        """Behind the last row that is made when rows before `end` are wanted, of an output of that height."""
+        if self.is_pad and end <= self.pad:
+            return 0
+        if self.is_pad and end >= self.pad + in_height:
+            return height
+        return max(0, min(height, end))
 
     def above(self, row: int) -> int:
         """Rows of padding above output rows from `row` on."""
@@ -90,6 +103,8 @@ def reach_of(graph: Graph, op: Op) -> Reach | None:
         alike = all(t.shape[:3] == out.shape[:3] for t in moving) and all(_is_per_channel(t) for t in constants)
         sideways = op.kind != "CONCATENATION" or op.integer("axis") in (3, -1)
         return Reach() if alike and sideways else None
+    if op.kind in ("PAD", "PADV2"):
+        return _padding(graph, op, moving)
     if op.kind not in _WINDOWS or len(moving) != 1 or op.inputs[0] != moving[0].index:
         return None
     size = op.integer("filter_height"), op.integer("filter_width")
@@ -100,6 +115,14 @@ def reach_of(graph: Graph, op: Op) -> Reach | None:
         return None
     w = window_of(moving[0], out, op, *size)
     return Reach(w.stride_h, w.pad_h, (w.filter_h - 1) * w.dilation_h + 1)
+
+
+def _padding(graph: Graph, op: Op, moving: list[Tensor]) -> Reach | None:
+    around = graph.input_of(op, 1)
+    if len(moving) != 1 or op.inputs[0] != moving[0].index or around is None or around.data is None:
+        return None
+    sides = around.data.tolist()
+    return Reach(pad=int(sides[1][0]), is_pad=True) if around.shape == (4, 2) and sides[0] == [0, 0] else None
 
 
 def _has_rows(tensor: Tensor) -> bool:
@@ -177,6 +200,16 @@ class Schedule:
         """Rows made before that stripe that are still needed in it."""
         return self.ends[tensor][stripe - 1] - self.bases[tensor][stripe] if stripe else 0
 
+    @property
+    def holds(self) -> bool:
+        """Whether all that a stripe reads is there: not where an operator reads nothing but rows that PAD added."""
+        return all(
+            t not in self.ends or low + rows <= self.ends[t][stripe]
+            for stripe, pieces in enumerate(self.stripes)
+            for piece in pieces
+            for t, low, rows in piece.reads
+        )
+
     def outlives(self, tensor: int) -> bool:
         """Whether any rows are kept from one stripe to the next."""
         return any(self.kept(tensor, s) > 0 for s in range(1, len(self.stripes)))
@@ -206,7 +239,12 @@ def _ends(region: Region, end: int) -> dict[int, int]:
     for op, reach in reversed(list(zip(region.ops, region.reaches, strict=True))):
         for t in region.read_by(op):
             wanted[t] = max(wanted.get(t, reach.end(wanted[op.outputs[0]])), reach.end(wanted[op.outputs[0]]))
-    return {op.outputs[0]: max(0, min(region.height(op.outputs[0]), wanted[op.outputs[0]])) for op in region.ops}
+    return {
+        op.outputs[0]: reach.made(
+            wanted[op.outputs[0]], region.height(op.outputs[0]), region.height(region.read_by(op)[0])
+        )
+        for op, reach in zip(region.ops, region.reaches, strict=True)
+    }
 
 
 def _pieces(region: Region, ends: dict[int, list[int]], stripe: int) -> tuple[Piece, ...]:

@@ -90,8 +90,10 @@ def _candidates(given: Arrangement) -> list[tuple[Region, int]]:
     for number, region in enumerate(regions(graph, plan.peak_op, _MOST_OPS)):
         if region.height(region.result) > 1 and not any(op.kind == KIND for op in region.ops):
             outside = max((live for t, live in timeline.items() if not region.first <= t < region.end), default=0)
-            peak = _peak(given.program, schedule(region, 1))
-            ranked.append((max(outside, peak), len(region.ops), number, region))
+            made = schedule(region, 1)
+            if made.holds:
+                peak = max(outside, _peak(given.program, made))
+                ranked.append((peak, len(region.ops), number, region))
     ranked.sort(key=lambda entry: entry[:3])
     return [(region, peak) for peak, _, _, region in ranked[:_TRIED] if peak < plan.arena_bytes]
 
@@ -100,7 +102,8 @@ def _heights(program: Program, region: Region, peak: int) -> list[int]:
     """Rows of a stripe that don't lift the peak above that, the most first."""
     found = [1]
     for rows in _HEIGHTS:
-        if rows >= region.height(region.result) or _peak(program, schedule(region, rows)) > peak:
+        made = schedule(region, rows)
+        if rows >= region.height(region.result) or not made.holds or _peak(program, made) > peak:
             break
         found.append(rows)
     return found[::-1]

@@ -124,7 +124,12 @@ def stripe_graph(region: Region, of: Geometry) -> Graph:
         tensor = region.graph.tensors[index]
         height = rows if index == op.outputs[0] else given.get(index)
         shape = tensor.shape if height is None else (1, height, *tensor.shape[2:])
-        tensors.append(replace(tensor, shape=shape, shape_signature=()))
+        data = tensor.data
+        if region.reaches[place].is_pad and index == op.inputs[1] and data is not None:
+            data = data.copy()
+            data[1] = pad, rows - pad - read[0]
+            data.setflags(write=False)
+        tensors.append(replace(tensor, shape=shape, shape_signature=(), data=data))
     new = {tensor.index: i for i, tensor in enumerate(tensors)}
     cut = replace(
         op,

@@ -37,6 +37,7 @@ def test_every_row_is_made_once_and_there_when_it_is_read(seed: int, rows: int) 
     graph = parse(plane_network(seed))
     region = whole(graph)
     made = schedule(region, rows)
+    assert made.holds
     buffers: dict[int, list[int]] = {t: [-1] * made.capacity(t) for t in made.bases}
     done = {op.outputs[0]: 0 for op in region.ops}
     for stripe, pieces in enumerate(made.stripes):
@@ -52,6 +53,7 @@ def test_every_row_is_made_once_and_there_when_it_is_read(seed: int, rows: int) 
                 assert low <= min(needed)
                 assert max(needed) < low + count <= region.height(t)
                 assert piece.at * reach.stride - reach.pad == low - piece.pad
+                assert count > 0
                 if t in made.bases:
                     there = buffers[t][low - made.bases[t][stripe] :][:count]
                     assert there == list(range(low, low + count))
