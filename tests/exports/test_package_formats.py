@@ -185,7 +185,7 @@ def test_zephyrs_module_is_off_unless_configured(exported: Exported) -> None:
     assert "config EDGEQ_FLOATS\n\tbool" in (folder / "zephyr" / "Kconfig").read_text()
     assert (folder / "zephyr" / "CMakeLists.txt").read_text().startswith("if(CONFIG_EDGEQ_FLOATS)\n")
     configured = (folder / "samples" / "run_sample" / "prj.conf").read_text().split()
-    assert configured == ["CONFIG_EDGEQ_FLOATS=y", "CONFIG_CBPRINTF_FP_SUPPORT=y"]
+    assert configured == ["CONFIG_EDGEQ_FLOATS=y", "CONFIG_MAIN_STACK_SIZE=2048", "CONFIG_CBPRINTF_FP_SUPPORT=y"]
 
 
 def pdsc_of(folder: Path) -> ElementTree.Element:
