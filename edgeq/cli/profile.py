@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeq.cli import bench, context
+from edgeq.cli import bench, computer_options, context, meter_options
 from edgeq.errors import UsageError
 from edgeq.events import Listener
 from edgeq.target import Target
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     help="The folder of the build that is on the device, for its sizes.",
 )
 @context.hardware_option
-@context.computer_options
-@context.meter_options
+@computer_options.options
+@meter_options.options
 @click.option(
     "--wait-states",
     type=click.IntRange(0, 15),
@@ -106,7 +106,7 @@ def command(
     chosen = bench.named(devices, ids=False)
     if chosen and (port or sim or more["host"] or more["serial"]):
         raise UsageError("--device says where the device is", next_step="leave --port, --sim, --host and --serial out")
-    metering = {name: more.pop(name) for name in context.METERING}
+    metering = {name: more.pop(name) for name in meter_options.PARAMETERS}
     wanted: dict[str, Any] = {"data": data, "samples": samples, "runs": runs, "seed": seed}
     if len(chosen) > 1:
         _refuse_for_several(
@@ -147,8 +147,8 @@ def command(
             computers = _on_computers(model, board, options, (data, samples, runs, seed), claim, listener)
             stack.close()  # the bars go before the report comes
             return _show_computers(out, computers, output)
-        context.refuse_computer_options(more, board)
-        plan = context.metering(metering)
+        computer_options.refuse(more, board)
+        plan = meter_options.plan(metering)
         port = context.console_called(port, board)
         claim = way.claim if chosen else stack.enter_context(bench.claims(wait_s, listener, "" if sim else port))
         if plan is not None:
@@ -249,7 +249,7 @@ def _on_several(
                     read, board, port=port, sim=sim, hardware=real, precision=precision, **wanted,
                     optimize=options["optimize"], cache=cache, timeout_s=timeout_s, listener=listener,
                 )  # fmt: skip
-            (request,) = context.computer_requests(more, board, wanted["runs"], "", cache)
+            (request,) = computer_options.requests(more, board, wanted["runs"], "", cache)
             rest = {key: wanted[key] for key in ("data", "samples", "seed")}
             return profile_computer(read, board, request, **rest, claim=way.claim, listener=listener)
 
@@ -289,7 +289,7 @@ def _on_computers(
 
     data, samples, runs, seed = wanted
     read = pipeline.read_model(model)
-    requests = context.computer_requests(options, board, runs, options["meter"], context.cache_folder())
+    requests = computer_options.requests(options, board, runs, options["meter"], context.cache_folder())
     with ThreadPoolExecutor(len(requests)) as pool:
         futures = [
             pool.submit(
