@@ -33,6 +33,7 @@ from edgeq.pipeline.accuracy import convert_mixed as convert_mixed
 from edgeq.pipeline.accuracy import evaluate as evaluate
 from edgeq.pipeline.exporting import export as export
 from edgeq.pipeline.exporting import isa_of
+from edgeq.pipeline.flashing import greeted, one_board
 from edgeq.pipeline.training import load_qat as load_qat
 from edgeq.pipeline.training import prune as prune
 from edgeq.pipeline.training import qat as qat
@@ -352,6 +353,7 @@ def flash(
     from edgeq.runners.contract import FlashOptions
     from edgeq.runners.image import check_image, image_of, manifest_of
 
+    device, port = one_board(device, port, sim)
     board, chosen = load_target(target), options or FlashOptions()
     board.require_firmware("flash")
     if sim:
@@ -367,8 +369,6 @@ def flash(
     result = select.flash(found, board, choice, chosen, listener)
     if hello is False or choice.runner.name == select.VIRTUAL:
         return result
-    from edgeq.pipeline.flashing import greeted
-
     return greeted(result, board, manifest, port, hello is True, listener, claim)
 
 
@@ -538,8 +538,7 @@ def deploy(
     """
     from edgeq.check import DoesNotFit, after_build
 
-    if kept.is_address(device) and not port:
-        port = device
+    device, port = one_board(device, port, sim)
     _check_claim(sim or kept.is_address(port), hardware)
     if port not in ("", "auto") and not (sim or kept.is_address(port)):
         from edgeq.measure.origin import provenance

@@ -3,13 +3,43 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from edgeq.codegen.tree import Manifest
 from edgeq.errors import PortError, UsageError
 from edgeq.events import Listener, Progress
-from edgeq.runners.contract import FlashResult
-from edgeq.runners.locks import Claim
+from edgeq.simulator import kept
 from edgeq.target import Target
+
+if TYPE_CHECKING:
+    from edgeq.codegen.tree import Manifest
+    from edgeq.runners.contract import FlashResult
+    from edgeq.runners.locks import Claim
+
+
+def one_board(device: str, port: str, sim: bool) -> tuple[str, str]:
+    """Device and port, where a virtual board that stays is one of them: it is the other too.
+
+    Raises:
+        UsageError: they are different boards.
+    """
+    named = [name for name in (device, port) if kept.is_address(name)]
+    if not named:
+        return device, port
+    board = named[0]
+    same = [
+        not name or name == "auto" or (kept.is_address(name) and _key(name) == _key(board)) for name in (device, port)
+    ]
+    if sim or not all(same):
+        raise UsageError(
+            "is a board of its own, with its own console",
+            where=board,
+            next_step="leave --sim, or the other --device or --port, out",
+        )
+    return board, board
+
+
+def _key(name: str) -> str:
+    return kept.parse(name).key
 
 
 def greeted(
@@ -34,7 +64,6 @@ def greeted(
     """
     from edgeq.measure.hello import greet
     from edgeq.runners import locks, ports
-    from edgeq.simulator import kept
 
     if manifest is None:
         told = "the board was not asked what it runs: no edgeq.json of a build lies beside the image"
@@ -42,9 +71,8 @@ def greeted(
             raise UsageError(told, next_step="give the folder that `edgeq build -o` wrote")
         return replace(result, notices=(*result.notices, told))
     listener(Progress("flash", result.size_bytes, result.size_bytes, "bytes", "waiting for its answer"))
-    board_name = port if kept.is_address(port) else result.device.id
-    if kept.is_address(board_name) and port in ("", "auto", board_name):
-        return _virtual(result, board, manifest, board_name)
+    if kept.is_address(port):
+        return _virtual(result, board, manifest, port)
     try:
         if port in ("", "auto"):
             port = ports.console_of_flashed(board, result.device, 15.0 if required else 5.0).device
@@ -62,7 +90,6 @@ def _virtual(result: FlashResult, board: Target, manifest: Manifest, name: str) 
     """The same for a virtual board that stays: it is switched on for that."""
     from edgeq.measure.hello import greet
     from edgeq.runners.virtual import kept_board
-    from edgeq.simulator import kept
 
     with kept_board(name, board, command="edgeq flash") as running:
         greeting = replace(greet(running.port, board.board.console.baud, manifest), port=f"{kept.PREFIX}{board.name}")

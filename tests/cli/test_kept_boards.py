@@ -268,3 +268,12 @@ def test_the_api_wants_no_environment(builds: dict[str, Path], tmp_path: Path) -
     place = f"virtual:nrf52840dk@{tmp_path / 'board'}"
     result = pipeline.flash(builds["nrf52840dk"], "nrf52840dk", device=place, hello=False)
     assert result.verified and (tmp_path / "board" / "uicr.bin").is_file()
+
+
+@pytest.mark.parametrize("more", [("--port", "/dev/ttyACM7"), ("--port", "virtual:nucleo-f429zi"), ("--sim",)])
+def test_a_board_that_stays_has_its_own_console(
+    edgeq: Edgeq, builds: dict[str, Path], home: Path, more: tuple[str, ...]
+) -> None:
+    said = edgeq("flash", builds["nrf52840dk"], "--probe", "virtual:nrf52840dk", *more)
+    assert said.code == 2 and "with its own console" in said.err
+    assert not home.exists()
