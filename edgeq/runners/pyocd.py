@@ -235,8 +235,8 @@ def _is_locked(session: Any) -> bool:
 
     try:
         return bool(session.target.is_locked())
-    except (Error, AttributeError):
-        return False
+    except (Error, OSError, AttributeError, AssertionError, KeyError, TypeError):
+        return False  # it doesn't know, or it didn't get far enough to be asked
 
 
 def _check_memory_map(session: Any, image: Image, target: Target) -> None:
