@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
 
 from edgeq.graph import DType, Graph, Op
-from edgeq.kernels import arithmetic, conv, dsp, overlaps
+from edgeq.kernels import conv, dsp, overlaps
 from edgeq.kernels.channels import Channels
-from edgeq.kernels.contract import Constant, Facts, Kernel, Lowering, Rule
+from edgeq.kernels.contract import Facts, Kernel, Lowering, Rule
 from edgeq.kernels.convolution import INT4, INT8, Parts, convolution_rules, lower_portable, pack_nibbles, parts
-from edgeq.kernels.high_word import SCALED, HighWord, high_word
 from edgeq.kernels.windows import Window
 
 
@@ -51,7 +50,7 @@ def _lower(graph: Graph, op: Op) -> Lowering:
     )
 
 
-def _matrix(p: Parts) -> Channels:
+def matrix(p: Parts) -> Channels:
     """Weights as [out_c][taps]."""
     return p.channels(np.ascontiguousarray(p.weights.reshape(-1, p.window.out_c).T))
 
@@ -61,7 +60,7 @@ def sums_fit(scaled: int) -> Rule:
 
     def sums_stay_small(graph: Graph, op: Op) -> Facts | None:
         """A sum may reach 2**30 or a shift 22 bits, beyond which the DSP kernels' rounding wouldn't be exact."""
-        return None if dsp.sums_stay_small(_matrix(parts(graph, op)), scaled) else {}
+        return None if dsp.sums_stay_small(matrix(parts(graph, op)), scaled) else {}
 
     return sums_stay_small
 
@@ -84,23 +83,10 @@ def is_plain_3x3(graph: Graph, op: Op) -> Facts | None:
 
 def scales_are_plain(graph: Graph, op: Op) -> Facts | None:
     """A channel's scale is {size} one, or the clamp is tighter than int8: the general DSP kernel takes that."""
-    prepared = dsp.prepare(_matrix(parts(graph, op)), 1)
+    prepared = dsp.prepare(matrix(parts(graph, op)), 1)
     if not prepared.careful and not prepared.left:
         return None
     return {"size": "above" if prepared.left else "near"}
-
-
-def rounds_once(graph: Graph, op: Op) -> Facts | None:
-    """It has no fused RELU with the zero point -128, or a channel's scale asks for both roundings of the reference."""
-    p = parts(graph, op)
-    clamped = p.act_min >= arithmetic.zero_point_of(p.out)
-    return None if clamped and high_word(_matrix(p)) is not None else {}
-
-
-def steps_are_short(graph: Graph, op: Op) -> Facts | None:
-    """Neighbouring outputs are {step} bytes apart, more than the 16 bits that the kernel keeps of that."""
-    step = _Walk.of(parts(graph, op).window).out_pixel
-    return None if step < 1 << 16 else {"step": step}
 
 
 def has_one_input_channel(graph: Graph, op: Op) -> Facts | None:
@@ -120,14 +106,14 @@ def keeps_channels(graph: Graph, op: Op) -> Facts | None:
 def _as_conv(width: dsp.Width) -> Callable[[Graph, Op], Lowering]:
     def lower(graph: Graph, op: Op) -> Lowering:
         p = parts(graph, op)
-        return conv.lower_tiles(p, _matrix(p), macs(graph, op), conv.few_scratch_bytes(p), width)
+        return conv.lower_tiles(p, matrix(p), macs(graph, op), conv.few_scratch_bytes(p), width)
 
     return lower
 
 
 def _lower_dsp(graph: Graph, op: Op) -> Lowering:
     p = parts(graph, op)
-    prepared = dsp.prepare(_matrix(p), 1)
+    prepared = dsp.prepare(matrix(p), 1)
     taps = dsp.round_up(prepared.weights.shape[1], 2)
     return Lowering.of_call(
         arguments=("{in0}", "{out0}", "{scratch}"),
@@ -142,7 +128,7 @@ def _lower_dsp(graph: Graph, op: Op) -> Lowering:
 
 def _lower_3x3_dsp(graph: Graph, op: Op) -> Lowering:
     p = parts(graph, op)
-    prepared = dsp.prepare(_matrix(p), 1)
+    prepared = dsp.prepare(matrix(p), 1)
     sideways = walks_sideways(p.window)
     w = p.window.transposed() if sideways else p.window
     filters = prepared.weights.reshape(-1, 3, 3)
@@ -162,151 +148,6 @@ def _lower_3x3_dsp(graph: Graph, op: Op) -> Lowering:
         scratch_bytes=3 * 4 * 2 * row,
         macs=macs(graph, op),
     )
-
-
-_PITCHES = MappingProxyType({1: (7, 16), 2: (7, 15)})
-"""By stride: rows of the strips that the assembly has a loop for."""
-_LITTLE = 2048
-"""Bytes of scratch that are spent in any case."""
-
-
-@dataclass(frozen=True)
-class _Walk:
-    """How the 3x3 kernel with a strip goes through a plane, in bytes; `window` is as it is walked."""
-
-    window: Window
-    sideways: bool
-    in_pixel: int
-    in_row: int
-    out_pixel: int
-    out_row: int
-
-    @classmethod
-    def of(cls, window: Window) -> _Walk:
-        sideways = walks_sideways(window)
-        in_steps = (window.in_c, window.in_w * window.in_c)
-        out_steps = (window.out_c, window.out_w * window.out_c)
-        if sideways:
-            return cls(window.transposed(), True, *in_steps[::-1], *out_steps[::-1])
-        return cls(window, False, *in_steps, *out_steps)
-
-    @property
-    def pairs(self) -> int:
-        """Pairs of pixels that a row of outputs reads: two outputs a step at stride 1, one at stride 2, one before."""
-        out_w = self.window.out_w
-        return (dsp.round_up(out_w, 2) // 2 if self.window.stride_w == 1 else out_w) + 1
-
-    @property
-    def pitch(self) -> int:
-        """Rows of a strip.
-
-        Few that hold the whole plane; else as many as are little beside the input, of which a layer with stride 2 is
-        likely to have the network's largest.
-        """
-        w = self.window
-        few, many = _PITCHES[w.stride_w]
-        whole = (w.out_h - 1) * w.stride_h + 3 <= few
-        room = w.batches * w.in_h * w.in_w * w.in_c // (3 if w.stride_w == 1 else 12)
-        return few if whole or self.strip_bytes(many) > max(room, _LITTLE) else many
-
-    def strip_bytes(self, pitch: int) -> int:
-        """Scratch: four channels of words of two pixels."""
-        return 4 * 4 * self.pairs * pitch
-
-    @property
-    def in_place(self) -> bool:
-        """Whether a row of outputs never falls on pixels that are still to be widened.
-
-        Going down, output row y lies on input rows up to y, all of which it has needed. Sideways that takes planes of
-        one size. Other channels have other bytes, since both tensors have as many channels.
-        """
-        w = self.window
-        return not self.sideways or (w.in_h, w.in_w) == (w.out_h, w.out_w)
-
-
-def _lower_3x3_relu_dsp(graph: Graph, op: Op) -> Lowering:
-    p = parts(graph, op)
-    found = high_word(_matrix(p))
-    assert found is not None
-    walk = _Walk.of(p.window)
-    filters = np.where(found.fixed[:, None, None], 0, _matrix(p).weights.reshape(-1, 3, 3)).astype(np.int8)
-    packed = np.ascontiguousarray(filters.transpose(0, 2, 1) if walk.sideways else filters)
-    return Lowering.of_call(
-        arguments=("{in0}", "{out0}", "{scratch}"),
-        struct="edgeq_dsp_depthwise_params",
-        fields=_strip_fields(walk, arithmetic.zero_point_of(p.inp)),
-        constants=(
-            Constant("weights", "int8_t", packed.tobytes() + bytes(3)),
-            Constant("scales", "int32_t", _strip_scales(found), "parameters"),
-        ),
-        scratch_bytes=walk.strip_bytes(walk.pitch),
-        overlap={0: 0} if walk.in_place else {},
-        exactly=True,
-        macs=macs(graph, op),
-    )
-
-
-_TURN = MappingProxyType({(1, 7): 4, (1, 16): 6, (2, 7): 6, (2, 15): 6})
-"""Steps of a turn of the assembly's loop, by stride and rows of the strip."""
-
-
-def _strip_fields(walk: _Walk, zero: int) -> dict[str, str]:
-    """The members of `edgeq_dsp_depthwise_params`."""
-    w, pitch, steps = walk.window, walk.pitch, walk.pairs - 2
-    turn, odd = _TURN[w.stride_w, pitch], w.stride_w == 1 and w.out_w % 2
-    turns = max(1, -(-steps // turn))
-    column, channel = 4 * pitch, 4 * pitch * walk.pairs
-    inner = min(w.in_w, 2 * walk.pairs - w.pad_w) - w.pad_w
-    most = (pitch - 3) // w.stride_h + 1
-    # Widening doesn't fill a column of padding alone, nor, where the plane is one strip, rows of padding.
-    prepared = most >= w.out_h or 2 * walk.pairs - w.pad_w - w.in_w > 1
-    widening = {
-        "step": walk.in_pixel,
-        "row": walk.in_row,
-        "channel_bytes": channel,
-        "column_bytes": column,
-        "pairs": inner // 2,
-        "pad": w.pad_w,
-        "last": inner % 2,
-        "zero": f"0x{zero % 256 * 0x01010101:08x}u",
-    }
-    strip = {
-        "weights": "{const:weights}",
-        "scales": "{const:scales}",
-        "in_row": 4 * w.stride_h - column * (walk.pairs - 1),
-        "out_gap": walk.out_row - (w.out_w - (0 if odd else 1)) * walk.out_pixel,
-        "channel_bytes": channel,
-        "count": f"0x{(turns - 1) << 16 | walk.out_pixel:x}u",
-        "skipped": turn * turns - steps,
-        "odd": int(odd),
-    }
-    fields = {
-        "batches": w.batches,
-        "channels": w.in_c,
-        "in_h": w.in_h,
-        "out_h": w.out_h,
-        "stride": w.stride_h,
-        "pad": w.pad_h,
-        "in_row": walk.in_row,
-        "out_row": walk.out_row,
-        "in_rest": (w.in_h * w.in_w - 1) * w.in_c,
-        "out_rest": (w.out_h * w.out_w - 1) * w.in_c,
-        "columns": 4 * walk.pairs,
-        "words": 4 * walk.pairs * pitch if prepared else 0,
-        "most": most,
-        "zero": zero * 0x10000 + zero % 0x10000,
-        "widening": "{" + ", ".join(f".{name} = {value}" for name, value in widening.items()) + "}",
-        "strip": "{" + ", ".join(f".{name} = {value}" for name, value in strip.items()) + "}",
-        "rows": f"edgeq_dsp_depthwise_relu_{w.stride_w}_{pitch}",
-    }
-    return {name: str(value) for name, value in fields.items()}
-
-
-def _strip_scales(found: HighWord) -> bytes:
-    """Multiplier and bias of each channel; the multiplier's sign bit says that its weights are little scaled."""
-    little = np.where(found.scaled == SCALED[0], 0, 1 << 31)
-    words = np.stack([found.multiplier | little, found.bias & 0xFFFFFFFF], axis=1)
-    return bytes(words.astype("<u4").tobytes())
 
 
 def _unpacked(lower: Callable[[Graph, Op], Lowering]) -> Callable[[Graph, Op], Lowering]:
@@ -340,25 +181,6 @@ def walks_sideways(window: Window) -> bool:
 
 def _is_walkable(w: Window) -> bool:
     return w.stride_w in (1, 2) and w.pad_w <= 1 and w.pad_h <= 2 and w.stride_h <= 3
-
-
-def _relu_row(every: tuple[Rule, ...]) -> Kernel:
-    return Kernel(
-        symbol="edgeq_depthwise_3x3_relu_s8_dsp",
-        op="DEPTHWISE_CONV_2D",
-        types="int8",
-        max_version=6,
-        requires=("dsp",),
-        sources=(
-            "dsp/edgeq_dsp.h",
-            "dsp/edgeq_depthwise_dsp.h",
-            "dsp/depthwise_3x3_relu_s8_dsp.c",
-            "dsp/depthwise_3x3_relu_s8_dsp.S",
-        ),
-        rules=(*every, keeps_channels, is_plain_3x3, steps_are_short, rounds_once),
-        lower=_lower_3x3_relu_dsp,
-        why="3x3 with a fused RELU: rows widened once into strips, 29 cycles for two outputs, one rounding; in place",
-    )
 
 
 def _rows(types: str, weights: tuple[DType, ...], width: dsp.Width, name: str, max_version: int) -> tuple[Kernel, ...]:
@@ -398,7 +220,6 @@ def _rows(types: str, weights: tuple[DType, ...], width: dsp.Width, name: str, m
             lower=_as_conv(width),
             why="over one input channel it is a CONV_2D",
         ),
-        *((_relu_row(every),) if weights == INT8 else ()),
         special(
             "depthwise_3x3",
             ("dsp/depthwise_3x3_s8_dsp.c", "dsp/depthwise_3x3_s8_dsp.S"),

@@ -71,11 +71,19 @@ def sums(draw: st.DrawFn) -> Case:
 
 
 @st.composite
-def strips(draw: st.DrawFn) -> Case:
-    """DEPTHWISE_CONV_2D, 3x3 with a fused RELU, on planes of more rows and columns than a kernel takes at once."""
+def strips(draw: st.DrawFn, plane: tuple[int, int, int, int] | None = None) -> Case:
+    """DEPTHWISE_CONV_2D, 3x3 with a fused RELU, on planes of more rows and columns than a kernel takes at once.
+
+    Args:
+        plane: height, width, channels and stride, if not any.
+    """
     rng = draw(rngs())
-    in_h, in_w, channels = draw(st.integers(1, 36)), draw(st.integers(1, 36)), draw(st.sampled_from((4, 4, 8, 24)))
-    stride_h, stride_w = draw(st.sampled_from(((1, 1), (1, 1), (2, 2), (2, 2), (1, 2), (2, 1), (3, 1), (3, 2))))
+    if plane is not None:
+        in_h, in_w, channels, stride_h = plane
+        stride_w = stride_h
+    else:
+        in_h, in_w, channels = draw(st.integers(1, 36)), draw(st.integers(1, 36)), draw(st.sampled_from((4, 8, 24)))
+        stride_h, stride_w = draw(st.sampled_from(((1, 1), (1, 1), (2, 2), (2, 2), (1, 2), (2, 1), (3, 1), (3, 2))))
     padding = draw(st.sampled_from(("SAME", "VALID"))) if min(in_h, in_w) >= 3 else "SAME"
     out_h, out_w = (
         arithmetic.output_size(size, 3, stride, 1, padding) for size, stride in ((in_h, stride_h), (in_w, stride_w))

@@ -18,7 +18,7 @@ from conformance.strategies_wide import WIDE, strips
 from hypothesis import HealthCheck, given, settings
 
 from edgeq import resources, target
-from edgeq.kernels import KERNELS, choose, operators
+from edgeq.kernels import KERNELS, choose, depthwise_strips, operators
 from edgeq.tflite import parse
 
 _FEW, _MANY = 12, 60
@@ -81,9 +81,18 @@ def test_words_are_loaded_in_groups_from_aligned_addresses_only(machine: Machine
 
 
 @pytest.mark.parametrize("machine", ["core", pytest.param("core-zig", marks=pytest.mark.slow)], indirect=True)
-@pytest.mark.parametrize("examples", [8, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [8, pytest.param(40, marks=pytest.mark.slow)])
 def test_depthwise_planes_of_several_strips(machine: Machine, examples: int) -> None:
     hold(machine, strips(), examples)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("machine", ["core"], indirect=True)
+def test_every_loop_over_strips(machine: Machine) -> None:
+    planes = ((20, 21, 8, 1), (12, 13, 16, 1), (17, 12, 32, 1), (13, 14, 64, 1), (15, 9, 128, 1))
+    planes += ((3, 3, 12, 1), (19, 13, 12, 1), (20, 20, 4, 2), (25, 14, 8, 2))
+    rows = Counter(kernel for plane in planes for _, _, kernel in hold(machine, strips(plane), 4))
+    assert set(rows) >= {k.types for k in depthwise_strips.KERNELS}
 
 
 @pytest.mark.parametrize("machine", ["helium"], indirect=True)

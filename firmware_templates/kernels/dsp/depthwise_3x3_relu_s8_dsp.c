@@ -4,7 +4,7 @@
  * that they need are widened, so that out may be in where both are walked the same way. */
 void edgeq_depthwise_3x3_relu_s8_dsp(const edgeq_dsp_depthwise_params *p, const int8_t *in, int8_t *out,
                                      void *scratch) {
-  edgeq_dsp_widening widening = p->widening;
+  const int32_t column_bytes = p->widening.column_bytes;
   edgeq_dsp_depthwise_strip strip = p->strip;
   int32_t *words = scratch;
   strip.words = words;
@@ -20,16 +20,15 @@ void edgeq_depthwise_3x3_relu_s8_dsp(const edgeq_dsp_depthwise_params *p, const 
         const int32_t needed = (rows - 1) * p->stride + 3;
         const int32_t from = kept > -top ? kept : -top, end = needed < p->in_h - top ? needed : p->in_h - top;
         for (int32_t row = kept; p->most < p->out_h && row < needed; ++row) { /* else padded rows stay as they are */
-          if (row < from || row >= end) edgeq_dsp_pad_row(words + row, p->columns, widening.column_bytes, p->zero);
+          if (row < from || row >= end) edgeq_dsp_pad_row(words + row, p->columns, column_bytes, p->zero);
         }
-        widening.rows = end - from;
-        if (widening.rows > 0) edgeq_dsp_widen_strip(in + (top + from) * p->in_row, words + from, &widening);
+        if (end > from) edgeq_dsp_widen_strip(in + (top + from) * p->in_row, words + from, &p->widening, end - from);
         strip.rows_bytes = 4 * rows * p->stride;
         p->rows(&strip);
         strip.out += rows * p->out_row;
         top += rows * p->stride;
         if (left > rows && p->stride == 1) {
-          edgeq_dsp_keep_rows(words, words + rows, p->columns, widening.column_bytes);
+          edgeq_dsp_keep_rows(words, words + rows, p->columns, column_bytes);
           kept = 2;
         }
       }

@@ -1,0 +1,7 @@
+/* edgeq_dsp_depthwise_relu_2_7: see depthwise_relu_dsp.inc. */
+#define ROWS edgeq_dsp_depthwise_relu_2_7
+#define STRIDE 2
+#define PITCH 7
+#define TURN 6
+#define OUT_STEP 0
+#include "kernels/depthwise_relu_dsp.inc"
