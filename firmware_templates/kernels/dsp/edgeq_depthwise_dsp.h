@@ -1,4 +1,4 @@
-/* 3x3 depthwise convolutions with a fused RELU: see depthwise_3x3_relu_s8_dsp.S. */
+/* 3x3 depthwise convolutions with a fused RELU: see depthwise_relu_dsp.inc. */
 #ifndef EDGEQ_DEPTHWISE_DSP_H
 #define EDGEQ_DEPTHWISE_DSP_H
 
