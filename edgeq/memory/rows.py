@@ -65,6 +65,7 @@ class Region:
         sources: the tensors that it reads, in the order in which it does.
         result: the tensor that is read of it.
         reaches: one per operator.
+        moving: for each operator what it reads that isn't constant, each tensor once.
     """
 
     graph: Graph
@@ -73,15 +74,12 @@ class Region:
     sources: tuple[int, ...]
     result: int
     reaches: tuple[Reach, ...]
+    moving: tuple[tuple[int, ...], ...]
 
     @property
     def ops(self) -> tuple[Op, ...]:
         """Its operators."""
         return self.graph.ops[self.first : self.end]
-
-    def read_by(self, op: Op) -> tuple[int, ...]:
-        """What an operator reads that isn't constant, each tensor once."""
-        return tuple(dict.fromkeys(t for t in op.inputs if t >= 0 and not self.graph.tensors[t].is_constant))
 
     def height(self, tensor: int) -> int:
         """Rows of a tensor."""
@@ -137,6 +135,9 @@ def _is_per_channel(tensor: Tensor) -> bool:
 def regions(graph: Graph, through: int, most_ops: int) -> list[Region]:
     """All regions of at most so many operators, of which one runs at the place `through`."""
     reaches = [reach_of(graph, op) for op in graph.ops]
+    moving = [
+        tuple(dict.fromkeys(t for t in op.inputs if t >= 0 and not graph.tensors[t].is_constant)) for op in graph.ops
+    ]
     last_reader: dict[int, int] = {t: len(graph.ops) for t in graph.outputs}
     for op in graph.ops:
         for t in op.inputs:
@@ -149,12 +150,12 @@ def regions(graph: Graph, through: int, most_ops: int) -> list[Region]:
             op = graph.ops[end - 1]
             if reaches[end - 1] is None:
                 break
-            read |= dict.fromkeys(t for t in op.inputs if t not in made and t >= 0 and not graph.tensors[t].is_constant)
+            read |= dict.fromkeys(t for t in moving[end - 1] if t not in made)
             made |= set(op.outputs)
             leaving = {t for t in made if last_reader.get(t, end) >= end}
             if end > through and leaving == set(op.outputs):
                 own = tuple(r for r in reaches[first:end] if r is not None)
-                found.append(Region(graph, first, end, tuple(read), op.outputs[0], own))
+                found.append(Region(graph, first, end, tuple(read), op.outputs[0], own, tuple(moving[first:end])))
     return found
 
 
@@ -236,27 +237,27 @@ def schedule(region: Region, rows: int) -> Schedule:
 def _ends(region: Region, end: int) -> dict[int, int]:
     """For each tensor made inside, the row behind those that the output's rows before `end` need."""
     wanted = {region.result: end}
-    for op, reach in reversed(list(zip(region.ops, region.reaches, strict=True))):
-        for t in region.read_by(op):
-            wanted[t] = max(wanted.get(t, reach.end(wanted[op.outputs[0]])), reach.end(wanted[op.outputs[0]]))
+    every = list(zip(region.ops, region.reaches, region.moving, strict=True))
+    for op, reach, moving in reversed(every):
+        needed = reach.end(wanted[op.outputs[0]])
+        for t in moving:
+            wanted[t] = max(wanted.get(t, needed), needed)
     return {
-        op.outputs[0]: reach.made(
-            wanted[op.outputs[0]], region.height(op.outputs[0]), region.height(region.read_by(op)[0])
-        )
-        for op, reach in zip(region.ops, region.reaches, strict=True)
+        (out := op.outputs[0]): reach.made(wanted[out], region.height(out), region.height(moving[0]))
+        for op, reach, moving in every
     }
 
 
 def _pieces(region: Region, ends: dict[int, list[int]], stripe: int) -> tuple[Piece, ...]:
     pieces = []
-    for place, (op, reach) in enumerate(zip(region.ops, region.reaches, strict=True)):
+    for place, (op, reach, moving) in enumerate(zip(region.ops, region.reaches, region.moving, strict=True)):
         out = op.outputs[0]
         start = ends[out][stripe - 1] if stripe else 0
         end = ends[out][stripe]
         if end == start:
             continue
         reads = []
-        for t in region.read_by(op):
+        for t in moving:
             low, high = reach.first(start), min(region.height(t), reach.end(end))
             reads.append((t, low, high - low))
         pieces.append(Piece(place, start, end - start, tuple(reads), reach.above(start)))

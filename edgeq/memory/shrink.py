@@ -47,6 +47,8 @@ def arrange_small(program: Program, core: Core) -> Arrangement:
 def _better(given: Arrangement, core: Core) -> Arrangement | None:
     best, arena = None, given.plan.arena_bytes
     for region, peak in _candidates(given):
+        if peak >= arena:
+            break  # the others' are higher still
         before = 0
         for rows in _heights(given.program, region, peak):
             other = in_stripes(given.program, schedule(region, rows), core)

@@ -118,7 +118,7 @@ def stripe_graph(region: Region, of: Geometry) -> Graph:
     """One operator as a graph of its own, with the rows of a stripe."""
     place, rows, read, pad = of
     op = region.ops[place]
-    given = dict(zip(region.read_by(op), read, strict=True))
+    given = dict(zip(region.moving[place], read, strict=True))
     tensors = []
     for index in dict.fromkeys((*(t for t in op.inputs if t >= 0), op.outputs[0])):
         tensor = region.graph.tensors[index]
@@ -185,7 +185,7 @@ def with_stripes(made: Schedule) -> Graph:
     for key, times in geometries(made).items():
         calls[key[0]] += times
         rows_read[key[0]] += times * key[2][0]
-    heights = [region.height(region.read_by(op)[0]) for op in region.ops]
+    heights = [region.height(moving[0]) for moving in region.moving]
     read = tuple(rows / height for rows, height in zip(rows_read, heights, strict=True))
     options = {"stripes": len(made.stripes), "rows": made.rows, "calls": tuple(calls), "read": read}
     op = Op(0, KIND, 1, region.sources, (region.result,), MappingProxyType(options))
