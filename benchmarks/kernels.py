@@ -1,10 +1,11 @@
 """Each kernel of the engine on the virtual Cortex-M4: MACs a cycle, or cycles an element, per row and shape.
 
-    python benchmarks/kernels.py [part of a kernel's name ...] [--toolchain zig|gcc]
+    python benchmarks/kernels.py [part of a kernel's name ...] [--target raspberry-pi-pico] [--toolchain zig|gcc]
 
 Shapes are those of the MLPerf Tiny networks, MobileNetV2 and ResNet. Weights and inputs are random; scales are as
 trained networks have them, so that the layers choose the rows that a network's would. Cycles are simulated, on the
-virtual NUCLEO-L4R5ZI with ideal memory and with its wait states at 120 MHz; the whole call counts.
+virtual NUCLEO-L4R5ZI with ideal memory and with its wait states at 120 MHz, or on the virtual Raspberry Pi Pico
+(Cortex-M0+); the whole call counts. Helium has benchmarks/mve.py --layers, where instructions are counted.
 """
 
 from __future__ import annotations
@@ -173,9 +174,9 @@ def groups() -> Iterator[Bench]:
     yield made
 
 
-def measure(bench: Bench, toolchain: str, cache: Path) -> list[Measured]:
+def measure(bench: Bench, name: str, toolchain: str, cache: Path) -> list[Measured]:
     """Each layer's cycles on the virtual board, with ideal memory and with its own."""
-    board = target.load(TARGET)
+    board = target.load(name)
     graph = bench.graph("kernels")
     program = lower(graph, board.core)
     plan = plan_memory(graph, program.lowerings)
@@ -210,14 +211,15 @@ def main() -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("kernels", nargs="*")
+    parser.add_argument("--target", default=TARGET, choices=(TARGET, "raspberry-pi-pico"))
     parser.add_argument("--toolchain", default="zig", choices=("zig", "gcc"))
     options = parser.parse_args()
-    table = Table(title=f"Kernels on the virtual {TARGET}, {options.toolchain} (simulated)")
+    table = Table(title=f"Kernels on the virtual {options.target}, {options.toolchain} (simulated)")
     heads = ("cycles, ideal", "real", "MAC/cycle, ideal", "real", "cycles/element, ideal", "real")
     for head in ("kernel", "layer", *heads):
         table.add_column(head, justify="left" if head in ("kernel", "layer") else "right")
     with tempfile.TemporaryDirectory() as cache:
-        rows = [row for bench in groups() for row in measure(bench, options.toolchain, Path(cache))]
+        rows = [row for bench in groups() for row in measure(bench, options.target, options.toolchain, Path(cache))]
     for row in sorted(rows, key=lambda r: r.kernel):
         if options.kernels and not any(part in row.kernel for part in options.kernels):
             continue

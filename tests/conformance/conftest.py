@@ -18,6 +18,8 @@ _MAKERS = {
     "helium-zig": lambda folder: HeliumMachine("zig", folder),
     "m0plus": lambda folder: CoreMachine("gcc", watch=True, folder=folder, name="raspberry-pi-pico"),
     "m0plus-zig": lambda folder: CoreMachine("zig", folder=folder, name="raspberry-pi-pico"),
+    "m7": lambda folder: CoreMachine("gcc", folder=folder, name="nucleo-h7a3zi-q"),
+    "m33": lambda folder: CoreMachine("gcc", folder=folder, name="nrf5340dk"),
     "core-portable": lambda folder: CoreMachine("gcc", special=False, folder=folder),
 }
 

@@ -110,6 +110,13 @@ def test_cortex_m55_by_the_other_compiler(machine: Machine, name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("machine", ["m7", "m33"], indirect=True)
+@pytest.mark.parametrize("name", [n for n in _SPECIAL if "int" not in n])
+def test_cortex_m7_and_m33_run_the_cortex_m4s_rows(machine: Machine, name: str) -> None:
+    hold(machine, OPERATORS[name], 3)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("machine", ["core-zig", "core-portable"], indirect=True)
 @pytest.mark.parametrize("name", _sampled(OPERATORS))
 def test_cortex_m4_by_the_other_compiler_and_without_dsp(machine: Machine, name: str) -> None:
