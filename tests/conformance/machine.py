@@ -482,7 +482,8 @@ class CoreModel:
         self._plan = plan
         self._entry, self._reset = image.functions[f"{entry}invoke"], image.functions[f"{entry}reset"]
         self._uc = uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
-        uc.ctl_set_cpu_model(getattr(arm, "UC_CPU_ARM_" + core.emulator_cpu.upper().replace("-", "_")))
+        name = core.emulator_cpu or core.name
+        uc.ctl_set_cpu_model(getattr(arm, "UC_CPU_ARM_" + name.upper().replace("-", "_")))
         self._kept = [arm.UC_ARM_REG_R4 + i for i in range(8)]
         self._kept += [arm.UC_ARM_REG_D8 + i for i in range(8)] if "fpu" in core.isa else []
         self._strict = "armv6-m" in core.isa
