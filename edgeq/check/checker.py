@@ -174,9 +174,8 @@ class _Prepared:
         places = {op.outputs: op.index for op in self.model.ops}
         order = [places[op.outputs] for op in running]
         found = tuple(lowered[old].at(new) for new, old in enumerate(order))
-        on_core = self.in_order(order)._on_core(
-            found, made.plan, None, Selection(Objective.RAM, notes=made.program.notes)
-        )
+        notes = (*made.program.notes, *(step.why for step in made.program.steps if step.inside))
+        on_core = self.in_order(order)._on_core(found, made.plan, None, Selection(Objective.RAM, notes=notes))
         return replace(on_core, striped=made.program, peak=advice.peak(made.program.graph, made.plan))
 
     def in_order(self, order: Sequence[int]) -> _Prepared:

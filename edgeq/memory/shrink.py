@@ -1,8 +1,8 @@
 """Less RAM for some cycles: regions of a network in stripes, chosen by what the planner makes of them.
 
 Only a region with the operator at the peak can lower the peak. All of these are compared by the bytes live at the peak;
-the best few are lowered and planned for real, in as few stripes as need no more, and the smallest arena wins. That goes
-on with what is the peak then, as long as the arena shrinks.
+the best few are lowered and planned for real, in as few stripes as need no more, and the smallest arena wins, where 16
+bytes are worth a call. That goes on with what is the peak then, as long as the arena shrinks.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from edgeq.target import Core
 _MOST_OPS = 32
 _MOST_REGIONS = 4
 _HEIGHTS = (2, 3, 4, 6, 8, 12, 16, 24, 32)
+_CALL_BYTES = 16
+"""What a kernel's call is worth: some 500 to 2,500 cycles on a Cortex-M4, beside the work it would do anyway."""
 _TRIED = 4
 """Candidates that are lowered and planned, the best by their peaks."""
 
@@ -45,24 +47,30 @@ def arrange_small(program: Program, core: Core) -> Arrangement:
 
 
 def _better(given: Arrangement, core: Core) -> Arrangement | None:
-    best, arena = None, given.plan.arena_bytes
+    best, least = None, given.plan.arena_bytes
     for region, peak in _candidates(given):
-        if peak >= arena:
-            break  # the others' are higher still
+        if peak >= least:
+            continue
         before = 0
         for rows in _heights(given.program, region, peak):
-            other = in_stripes(given.program, schedule(region, rows), core)
+            made = schedule(region, rows)
+            other = in_stripes(given.program, made, core)
             if other is None:
                 break
             verify(other.graph)
             arranged = _told(arrange(other), given, region, rows)
             reached = arranged.plan.arena_bytes
-            if reached < arena:
-                best, arena = arranged, reached
+            if reached + _price(made) < least:
+                best, least = arranged, reached + _price(made)
             if before and reached >= before:
                 break
             before = reached
     return best
+
+
+def _price(made: Schedule) -> int:
+    """Bytes of arena that must be saved for the calls to be worth it."""
+    return _CALL_BYTES * sum(len(pieces) for pieces in made.stripes)
 
 
 def _told(arranged: Arrangement, given: Arrangement, region: Region, rows: int) -> Arrangement:
@@ -78,8 +86,7 @@ def _told(arranged: Arrangement, given: Arrangement, region: Region, rows: int) 
         replace(step, why=note) if step.inside and step.op.outputs == (region.result,) else step
         for step in arranged.program.steps
     )
-    program = replace(arranged.program, steps=steps, notes=(*arranged.program.notes, note))
-    return replace(arranged, program=program)
+    return replace(arranged, program=replace(arranged.program, steps=steps))
 
 
 def _candidates(given: Arrangement) -> list[tuple[Region, int]]:
@@ -95,9 +102,9 @@ def _candidates(given: Arrangement) -> list[tuple[Region, int]]:
             made = schedule(region, 1)
             if made.holds:
                 peak = max(outside, _peak(given.program, made))
-                ranked.append((peak, len(region.ops), number, region))
-    ranked.sort(key=lambda entry: entry[:3])
-    return [(region, peak) for peak, _, _, region in ranked[:_TRIED] if peak < plan.arena_bytes]
+                ranked.append((peak + _price(made), number, peak, region))
+    ranked.sort(key=lambda entry: entry[:2])
+    return [(region, peak) for _, _, peak, region in ranked[:_TRIED] if peak < plan.arena_bytes]
 
 
 def _heights(program: Program, region: Region, peak: int) -> list[int]:

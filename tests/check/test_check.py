@@ -225,7 +225,7 @@ def test_operators_in_stripes_are_judged_alone_and_sized_as_they_are_built(real:
     assert {op.name for op in report.operators} == {op.name for op in usual.operators}
     assert [op.index for op in report.operators] == list(range(len(graph.ops)))
     assert report.macs == usual.macs
-    assert "in stripes of" in report.choices[0]
+    assert sum("in stripes of" in choice for choice in report.choices) >= 1
 
 
 def _part(report: FitReport, name: str) -> int:
