@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ import numpy.typing as npt
 from edgeq import pipeline, target
 from edgeq.codegen import generate
 from edgeq.graph import DType, Graph, Op, QuantParams, Tensor
-from edgeq.kernels import KERNELS, lower
+from edgeq.kernels import KERNELS, Pick, Selection, candidates, lower
 from edgeq.measure.session import Session
 from edgeq.measure.wire import Wire
 from edgeq.memory import plan_memory
@@ -203,11 +204,23 @@ def others() -> Iterator[Layers]:
     yield made
 
 
-def simulate(layers: Layers, cache: Path) -> list[tuple[str, Sample]]:
+def rows_in_turn(layers: Layers) -> Iterator[tuple[Graph, Selection]]:
+    """The layers with the first kernels that can serve them, those that have a second with that, and so on."""
+    graph, core = layers.graph("fit"), target.load(TARGET).core
+    rows = candidates(graph, core)
+    for turn in range(max(map(len, rows))):
+        places = [place for place, each in enumerate(rows) if turn < len(each)]
+        ops = tuple(replace(graph.ops[place], index=i) for i, place in enumerate(places))
+        chosen = [rows[place][turn] for place in places]
+        picks = {i: Pick(kernel, "") for i, kernel in enumerate(chosen)}
+        smaller = replace(graph, ops=ops, outputs=tuple(op.outputs[0] for op in ops))
+        yield smaller, Selection(picks=picks if turn else {})
+
+
+def simulate(graph: Graph, selection: Selection, cache: Path) -> list[tuple[str, Sample]]:
     """Each layer's kernel, counts and cycles on the virtual board."""
     board = target.load(TARGET)
-    graph = layers.graph("fit")
-    program = lower(graph, board.core)
+    program = lower(graph, board.core, selection=selection)
     plan = plan_memory(graph, program.lowerings)
     firmware = build_firmware(generate(program, plan, board), board, "zig", cache=cache)
     size = sum(graph.tensors[i].size_bytes for i in graph.inputs)
@@ -272,16 +285,23 @@ def as_toml(found: Mapping[str, KernelCost]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def collect() -> Mapping[str, Sequence[Sample]]:
+    """Samples of every kernel: of the layers that it serves, and of those that it could serve too."""
+    samples: dict[str, list[Sample]] = defaultdict(list)
+    with tempfile.TemporaryDirectory() as cache:
+        for layers in (*convolutions(), *others()):
+            for graph, selection in rows_in_turn(layers):
+                for symbol, sample in simulate(graph, selection, Path(cache)):
+                    samples[symbol].append(sample)
+    return samples
+
+
 def main() -> int:
     """Write the file, or compare with it."""
     parser = argparse.ArgumentParser(description="fit each kernel's cycles on the virtual board")
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
-    samples: dict[str, list[Sample]] = defaultdict(list)
-    with tempfile.TemporaryDirectory() as cache:
-        for layers in (*convolutions(), *others()):
-            for symbol, sample in simulate(layers, Path(cache)):
-                samples[symbol].append(sample)
+    samples = collect()
     if options.check:
         moved = 0
         for symbol, taken in samples.items():

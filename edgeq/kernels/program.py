@@ -157,8 +157,7 @@ def lower(graph: Graph, core: Core, model_macs: int | None = None, selection: Se
         if pick is not None:
             steps.append(Step(op, pick.kernel, pick.kernel.lower(graph, op), pick.why))
             continue
-        isa = core.isa if op.index not in inside else tuple(f for f in core.isa if f != "mve")
-        choice = choose_for(graph, op, () if op.index in plain else isa)
+        choice = choose_for(graph, op, _isa(op, core, plain, inside))
         if choice.kernel is None:
             refused.append(f"{graph.label(op)}: {'; '.join(v.message for v in choice.violations)}")
         else:
@@ -183,8 +182,22 @@ def candidates(graph: Graph, core: Core) -> tuple[tuple[Kernel, ...], ...]:
 
     () where none can serve. Layers with several precisions have no choice: their kernels share weights.
     """
-    fixed = _with_precisions(graph)
-    return tuple(() if op.index in fixed else rows_for(graph, op, core.isa) for op in graph.ops)
+    plain, inside = _needing_plain(graph, core), _with_precisions(graph)
+    found: list[tuple[Kernel, ...]] = []
+    for op in graph.ops:
+        if op.index in inside or op.index in plain:
+            kernel = choose_for(graph, op, _isa(op, core, plain, inside)).kernel
+            found.append((kernel,) if kernel is not None else ())
+        else:
+            found.append(rows_for(graph, op, core.isa))
+    return tuple(found)
+
+
+def _isa(op: Op, core: Core, plain: frozenset[int], inside: frozenset[int]) -> tuple[str, ...]:
+    """The features that an operator's kernel may use."""
+    if op.index in plain:
+        return ()
+    return tuple(f for f in core.isa if f != "mve") if op.index in inside else core.isa
 
 
 def _with_precisions(graph: Graph) -> frozenset[int]:

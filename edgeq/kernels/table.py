@@ -113,16 +113,17 @@ def choose(graph: Graph, op: Op, core: Core) -> Choice:
 
 
 def rows_for(graph: Graph, op: Op, isa: Sequence[str]) -> tuple[Kernel, ...]:
-    """All rows that a core with these features can run and whose rules the operator keeps, best first."""
+    """The rows among which a core with these features has a choice, best first; each keeps all its rules.
+
+    Of the rows of one function the first alone: they differ in files, which its `lower` chooses among by itself.
+    """
     kept: set[Rule] = set()
-    return tuple(
-        kernel
-        for kernel in KERNELS
-        if kernel.op == op.kind
-        and set(kernel.requires) <= set(isa)
-        and op.version <= kernel.max_version
-        and kernel.broken(graph, op, kept) is None
-    )
+    found: dict[str, Kernel] = {}
+    for kernel in KERNELS:
+        serves = kernel.op == op.kind and set(kernel.requires) <= set(isa) and op.version <= kernel.max_version
+        if serves and kernel.symbol not in found and kernel.broken(graph, op, kept) is None:
+            found[kernel.symbol] = kernel
+    return tuple(found.values())
 
 
 def choose_for(graph: Graph, op: Op, isa: Sequence[str]) -> Choice:

@@ -61,7 +61,7 @@ class _Distances:
 
 def lower_bound(buffers: Sequence[Lifetime]) -> int:
     """The most bytes live at one time: no placement can be smaller."""
-    return max(_live_bytes(buffers).values(), default=0)
+    return max(live_bytes(buffers).values(), default=0)
 
 
 def place(buffers: Sequence[Lifetime], steps: int = SEARCH_STEPS, proof_steps: int = PROOF_STEPS) -> Placement:
@@ -104,7 +104,7 @@ def live_pairs(buffers: Sequence[Lifetime]) -> Iterator[tuple[int, int]]:
         heapq.heappush(live, (buffers[index].last, index))
 
 
-def _live_bytes(buffers: Sequence[Lifetime]) -> dict[int, int]:
+def live_bytes(buffers: Sequence[Lifetime]) -> dict[int, int]:
     """Bytes live at each time at which a buffer begins (the peak is at one of these)."""
     starts = sorted({b.first for b in buffers})
     change: dict[int, int] = {}
@@ -165,7 +165,7 @@ def _orders(buffers: Sequence[Lifetime], kept: _Distances) -> Iterator[list[int]
 
 def _by_breadth(buffers: Sequence[Lifetime], kept: _Distances) -> list[int]:
     """The buffers of the fullest moment first, the largest of them first."""
-    live = _live_bytes(buffers)
+    live = live_bytes(buffers)
     times = sorted(live, key=lambda t: -live[t])
     rank = {time: i for i, time in enumerate(times)}
     fullest = [len(times)] * len(kept.sizes)

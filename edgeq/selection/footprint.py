@@ -121,6 +121,16 @@ def footprint(target: Target) -> Footprint:
     )
 
 
+def core_code(core: Core) -> CoreCode:
+    """What a core's code takes, or, where it isn't in the file, that of a core of its architecture.
+
+    Raises:
+        TargetFileError: the file isn't valid.
+    """
+    sizes = measured()
+    return sizes.core[_core(sizes, core)]
+
+
 def _core(sizes: Sizes, core: Core) -> str:
     if core.name in sizes.core:
         return core.name
