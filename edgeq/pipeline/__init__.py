@@ -20,7 +20,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -367,6 +367,9 @@ def flash(
 
         claim_found(choice.device, port if manifest is not None else None, claim)
     result = select.flash(found, board, choice, chosen, listener)
+    if manifest is not None and manifest.optimize != "balanced":
+        told = f"its kernels were chosen for {manifest.optimize}"
+        result = replace(result, notices=(*result.notices, told))
     if hello is False or choice.runner.name == select.VIRTUAL:
         return result
     return greeted(result, board, manifest, port, hello is True, listener, claim)

@@ -136,5 +136,5 @@ class _Search:
 def _why(first: Option, option: Option) -> str:
     fewer = first.constant_bytes - option.constant_bytes
     told = f"{fewer:,} B of constants less" if fewer > 0 else f"{-fewer:,} B of constants more" if fewer else ""
-    shared = "" if files_of(option.kernel) == files_of(first.kernel) else "less code with the other layers' kernels"
-    return f"{' and '.join(filter(None, (told, shared)))} than with {first.kernel.symbol} ({first.kernel.types})"
+    shared = "" if files_of(option.kernel) == files_of(first.kernel) else "less code in all"
+    return f"{', '.join(filter(None, (told, shared)))} than with {first.kernel.symbol} ({first.kernel.types})"
