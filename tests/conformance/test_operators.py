@@ -15,6 +15,7 @@ from conformance.cases import Case, Row, hold
 from conformance.machine import HostMachine, Machine
 from conformance.operators import OPERATORS
 from conformance.strategies_wide import WIDE, strips
+from conformance.test_paired_products import CONVOLUTIONS, _convolution
 from hypothesis import HealthCheck, given, settings
 
 from edgeq import resources, target
@@ -186,6 +187,8 @@ def test_every_special_row_is_reached(name: str, feature: str, strategies: tuple
             if kernel is not None:
                 reached.add((kernel.op, kernel.symbol))
 
+    for at in range(len(CONVOLUTIONS)):
+        note(_convolution(at, True))
     for strategy in strategies:
         if rows <= reached:
             break
