@@ -83,7 +83,8 @@ def out_bytes(p: Parts) -> int:
 
 
 def _is_one_pixel(p: Parts) -> bool:
-    return (p.window.filter_h, p.window.filter_w) == (1, 1)
+    w = p.window
+    return (w.filter_h, w.filter_w, w.pad_h, w.pad_w) == (1, 1, 0, 0)
 
 
 def _run(p: Parts) -> int:
@@ -135,11 +136,13 @@ def _band_bytes(p: Parts) -> int:
 
 
 def is_one_pixel(graph: Graph, op: Op) -> Facts | None:
-    """It is a {filter} convolution over {in_c} channels, not 1x1 over a multiple of four."""
+    """It is a {filter} convolution over {in_c} channels with padding {padding}, not 1x1 over a multiple of four without
+    any."""
     p = parts(graph, op)
-    if _is_one_pixel(p) and p.window.in_c % 4 == 0:
+    w = p.window
+    if _is_one_pixel(p) and w.in_c % 4 == 0:
         return None
-    return {"filter": f"{p.window.filter_h}x{p.window.filter_w}", "in_c": p.window.in_c}
+    return {"filter": f"{w.filter_h}x{w.filter_w}", "in_c": w.in_c, "padding": (w.pad_h, w.pad_w)}
 
 
 _SHORT = (8, 16, 24, 32)
