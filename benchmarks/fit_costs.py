@@ -36,6 +36,8 @@ from edgeq.toolchains.build import build_firmware
 TARGET = "nucleo-l4r5zi"
 LEAST_PERCENT = 1.0
 """Of a band: five layers without any residual don't prove that there is none."""
+MOST_ERROR_PERCENT = 30.0
+"""A kernel whose layers a fit misses by more has no estimate: what it takes depends on more than is counted."""
 random = np.random.default_rng(0)
 Sample = tuple[Mapping[str, float], float]
 Options = Mapping[str, object]
@@ -314,6 +316,7 @@ def main() -> int:
     # Kernels for what others refuse (a tight clamp, nested weights) serve none of these layers; theirs stay.
     kept = {symbol: cost for symbol, cost in costs().kernel.items() if symbol in {k.symbol for k in KERNELS}}
     found = {**kept, **{symbol: fit(taken) for symbol, taken in samples.items()}}
+    found = {symbol: cost for symbol, cost in found.items() if cost.error_percent < MOST_ERROR_PERCENT}
     text = as_toml(found)
     print(text)
     COSTS_FILE.write_text(text, encoding="utf-8")

@@ -85,6 +85,7 @@ def test_the_json_is_the_designs() -> None:
     assert body["latency"]["ms"]["median"] == pytest.approx(11_155 / 120e3, abs=1e-6)
     assert body["layers"][3] == {
         "index": 3, "op": "CONV_2D", "name": "conv3", "macs": 803, "cycles": 1003, "kernel": "conv_1x1_m4",
+            "why": "",
     }  # fmt: skip
     assert set(body["memory"]) >= {
         "arena_bytes", "stack_bytes", "ram_bytes", "weights_bytes", "code_bytes", "flash_bytes",
