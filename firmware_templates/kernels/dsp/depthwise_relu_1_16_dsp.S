@@ -3,5 +3,4 @@
 #define STRIDE 1
 #define PITCH 16
 #define TURN 6
-#define OUT_STEP 0
 #include "kernels/depthwise_relu_dsp.inc"

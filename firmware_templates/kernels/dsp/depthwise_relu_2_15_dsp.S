@@ -3,5 +3,4 @@
 #define STRIDE 2
 #define PITCH 15
 #define TURN 6
-#define OUT_STEP 0
 #include "kernels/depthwise_relu_dsp.inc"

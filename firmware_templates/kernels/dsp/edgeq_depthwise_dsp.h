@@ -14,8 +14,7 @@ typedef struct {
   int32_t in_row;        /* 20: bytes of the words from a row's end, its last pair, to the next row of outputs */
   int32_t out_gap;       /* 24: bytes from a row's last output, or with odd from behind it, to the next row */
   int32_t channel_bytes; /* 28: bytes of the words from one channel to the next */
-  uint32_t count;        /* 32: turns of the loop, less one, << 16 | bytes from output to output; where the loop knows
-                                 those, bytes of the words from a row's first pair to its last */
+  uint32_t count;        /* 32: turns of the loop, less one, << 16 | bytes from output to output */
   int32_t skipped;       /* 36: steps that the first turn leaves out */
   int32_t odd;           /* 40: stride 1: a row's last step is one output, not two */
 } edgeq_dsp_depthwise_strip;

@@ -1,7 +1,0 @@
-/* edgeq_dsp_depthwise_relu_1_16_by_16: see depthwise_relu_dsp.inc. */
-#define ROWS edgeq_dsp_depthwise_relu_1_16_by_16
-#define STRIDE 1
-#define PITCH 16
-#define TURN 6
-#define OUT_STEP 16
-#include "kernels/depthwise_relu_dsp.inc"
