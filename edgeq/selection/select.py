@@ -39,8 +39,5 @@ def select(graph: Graph, core: Core, objective: Objective) -> Selection:
     saved = first.plan.arena_bytes - other.plan.arena_bytes
     if saved * _WORTH >= first.plan.arena_bytes:
         return found
-    note = (
-        f"leaner kernels for {len(found.picks)} layers would save {max(saved, 0):,} B more than layers in "
-        "stripes do: not worth their cycles"
-    )
+    note = f"slower kernels would save {max(saved, 0):,} B more than layers in stripes do: not worth their cycles"
     return Selection(objective, notes=(note,))
